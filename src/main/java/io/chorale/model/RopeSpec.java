@@ -1,7 +1,8 @@
 package io.chorale.model;
 
 /**
- * Rotary position embedding (Su et al. 2021, arXiv:2104.09864), half-split pairs as in transformers.
+ * Rotary position embedding (Su et al. 2021, arXiv:2104.09864), half-split pairs as in
+ * transformers.
  *
  * @param theta base of the frequencies
  * @param scaling how frequencies are stretched

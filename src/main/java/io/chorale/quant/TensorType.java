@@ -1,8 +1,8 @@
 package io.chorale.quant;
 
 /**
- * Element types of stored tensors, with their block layout: {@code blockElements} values take {@code
- * blockBytes} bytes. Names are GGUF's and safetensors'.
+ * Element types of stored tensors, with their block layout: {@code blockElements} values take
+ * {@code blockBytes} bytes. Names are GGUF's and safetensors'.
  */
 public enum TensorType {
   F32(1, 4),

@@ -74,7 +74,8 @@ public record SamplingParams(
           low == Double.MIN_VALUE
               ? "%s is %s, wanted more than 0 and at most %s"
                   .formatted(field, plain(value), plain(high))
-              : "%s is %s, wanted %s to %s".formatted(field, plain(value), plain(low), plain(high)));
+              : "%s is %s, wanted %s to %s"
+                  .formatted(field, plain(value), plain(low), plain(high)));
     }
   }
 
