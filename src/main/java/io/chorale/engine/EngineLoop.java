@@ -1,13 +1,12 @@
 package io.chorale.engine;
 
+import io.chorale.kernel.Ops;
 import io.chorale.sched.FinishReason;
 import io.chorale.sched.ScheduledBatch;
 import io.chorale.sched.ScheduledRows;
 import io.chorale.sched.Scheduler;
-import io.chorale.sched.Seating;
 import io.chorale.sched.Sequence;
 import io.chorale.sched.SequenceState;
-import io.chorale.tensor.GradMode;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
@@ -96,7 +95,7 @@ public final class EngineLoop implements Engine, AutoCloseable {
   }
 
   private void run() {
-    try (GradMode noGrad = GradMode.off()) {
+    try (Ops.ThreadBinding binding = runner.bindThread()) {
       while (!stopping) {
         boolean idle = inbox.isEmpty() && !scheduler.hasWork();
         if (idle) {
@@ -126,10 +125,22 @@ public final class EngineLoop implements Engine, AutoCloseable {
       } else if (command instanceof EngineCommand.Abort abort) {
         abort(abort.generation());
       } else if (command instanceof EngineCommand.Retire retire) {
-        scheduler.retireAdapter(retire.adapterKey());
+        retireNow(retire.adapterKey());
       } else {
         stopping = true;
       }
+    }
+  }
+
+  private void retireNow(int adapterKey) {
+    try {
+      int loraSlot = scheduler.retireAdapter(adapterKey);
+      if (loraSlot >= 0) {
+        runner.clear(loraSlot);
+      }
+    } catch (IllegalStateException e) {
+      // A lease was returned while its sequence still runs: keep the adapter, say so.
+      LOG.errorf("adapter not retired key=%d reason=%s", adapterKey, e.getMessage());
     }
   }
 
@@ -216,10 +227,7 @@ public final class EngineLoop implements Engine, AutoCloseable {
     batch.rows().forEach(rows -> hit.add(generations.get(rows.sequence())));
     scheduler.failBatch(batch);
     // An adapter seated by this step may be half in place: take it out again.
-    for (Seating seating : batch.seatings()) {
-      scheduler.retireAdapter(seating.adapterKey());
-      runner.clear(seating.loraSlot());
-    }
+    batch.seatings().forEach(seating -> runner.clear(seating.loraSlot()));
     String message = "%s failed: %s".formatted(ModelRunner.describe(batch), cause.getMessage());
     hit.forEach(generation -> end(generation, FinishReason.ERROR, message));
   }

@@ -2,6 +2,7 @@ package io.chorale.engine;
 
 import io.chorale.kernel.ForwardInputs;
 import io.chorale.kernel.KvPages;
+import io.chorale.kernel.Ops;
 import io.chorale.lora.LoraSlots;
 import io.chorale.model.CausalLm;
 import io.chorale.sched.ScheduledBatch;
@@ -36,6 +37,11 @@ public final class ModelRunner implements AutoCloseable {
     this.pages = model.kvPages(kvBlocks * blockTokens);
     this.loraSlots = new LoraSlots(model.loraTable(maxLoras), model.spec().layers());
     this.sampler = new Sampler(model.spec().vocab());
+  }
+
+  /** Prepares the engine thread. */
+  Ops.ThreadBinding bindThread() {
+    return model.ops().bindThread();
   }
 
   /**

@@ -1,56 +1,54 @@
 package io.chorale.kernel;
 
-import org.bytedeco.pytorch.Tensor;
-
 /**
- * A float32 workspace matrix {@code [rows, cols]}, row-major and contiguous, owned by a libtorch
- * tensor on the {@link Ops}' device. Allocated once and reused by every step; {@link #top} is a
- * view of its first rows. Engine thread.
+ * A float32 workspace matrix {@code [rows, cols]}, row-major and contiguous, in the memory of the
+ * {@link Ops} that made it. Allocated once and reused by every step. Views share memory; those made
+ * after {@link Ops#begin} last until its {@link StepRows} is closed. Engine thread.
  */
-public final class Matrix {
-  private final Tensor tensor;
+public abstract class Matrix {
   private final int rows;
   private final int cols;
 
-  Matrix(Tensor tensor, int rows, int cols) {
-    this.tensor = tensor;
+  Matrix(int rows, int cols) {
     this.rows = rows;
     this.cols = cols;
   }
 
-  public int rows() {
+  public final int rows() {
     return rows;
   }
 
-  public int cols() {
+  public final int cols() {
     return cols;
   }
 
-  /** The first {@code count} rows; shares memory, belongs to the open scope. */
-  public Matrix top(int count) {
-    if (count > rows) {
-      throw new IllegalArgumentException("asked %d rows of a %s".formatted(count, this));
-    }
-    return count == rows ? this : new Matrix(tensor.narrow(0, 0, count), count, cols);
+  /** A view of the first {@code count} rows. */
+  public final Matrix top(int count) {
+    return count == rows ? this : slice(0, count);
   }
 
-  /** Rows {@code from .. from+count-1}; shares memory, belongs to the open scope. */
-  public Matrix slice(int from, int count) {
-    return new Matrix(tensor.narrow(0, from, count), count, cols);
+  /** A view of rows {@code from .. from+count-1}. */
+  public final Matrix slice(int from, int count) {
+    if (from < 0 || count < 0 || from + count > rows) {
+      throw new IllegalArgumentException(
+          "asked rows %d to %d of a %s".formatted(from, from + count - 1, this));
+    }
+    return view(from * (long) cols, count, cols);
   }
 
   /** The same memory with {@code cols / width} times as many rows of {@code width}. */
-  public Matrix split(int width) {
-    int parts = cols / width;
-    return new Matrix(tensor.view((long) rows * parts, width), rows * parts, width);
+  public final Matrix split(int width) {
+    if (cols % width != 0) {
+      throw new IllegalArgumentException("%s does not split by %d".formatted(this, width));
+    }
+    return view(0, rows * (cols / width), width);
   }
 
-  Tensor tensor() {
-    return tensor;
-  }
+  /** A contiguous view that starts at a flat element. */
+  abstract Matrix view(long firstElement, int viewRows, int viewCols);
 
   @Override
-  public String toString() {
+  public final String toString() {
     return "matrix [%d, %d]".formatted(rows, cols);
   }
 }

@@ -14,6 +14,16 @@ public sealed interface Ops permits TorchOps {
   /** Shown in logs, health and metrics, such as {@code torch-cpu}. */
   String name();
 
+  /** Undoes what {@link #bindThread} set. */
+  @FunctionalInterface
+  interface ThreadBinding extends AutoCloseable {
+    @Override
+    void close();
+  }
+
+  /** Prepares the calling thread to run operations; closed on the same thread. */
+  ThreadBinding bindThread();
+
   /** A zeroed workspace. */
   Matrix matrix(int rows, int cols);
 

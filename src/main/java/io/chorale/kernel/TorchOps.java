@@ -1,6 +1,7 @@
 package io.chorale.kernel;
 
 import io.chorale.quant.PackedMatrix;
+import io.chorale.tensor.GradMode;
 import io.chorale.tensor.Scope;
 import io.chorale.tensor.TorchDevice;
 import java.util.Locale;
@@ -39,6 +40,12 @@ public final class TorchOps implements Ops {
     return "torch-" + device.name().toLowerCase(Locale.ROOT);
   }
 
+  @Override
+  public ThreadBinding bindThread() {
+    GradMode noGrad = GradMode.off();
+    return noGrad::close;
+  }
+
   static TensorVector list(Tensor... tensors) {
     return new TensorVector(tensors);
   }
@@ -46,14 +53,14 @@ public final class TorchOps implements Ops {
   @Override
   public Matrix matrix(int rows, int cols) {
     try (Scope scope = Scope.open()) {
-      return new Matrix(scope.escape(device.zeros(ScalarType.Float, rows, cols)), rows, cols);
+      return new TorchMatrix(scope.escape(device.zeros(ScalarType.Float, rows, cols)), rows, cols);
     }
   }
 
   @Override
   public Matrix matrix(int rows, int cols, float[] values) {
     try (Scope scope = Scope.open()) {
-      return new Matrix(scope.escape(device.floats(values, rows, cols)), rows, cols);
+      return new TorchMatrix(scope.escape(device.floats(values, rows, cols)), rows, cols);
     }
   }
 
@@ -109,7 +116,7 @@ public final class TorchOps implements Ops {
     TorchStepRows step = (TorchStepRows) rows;
     try (Scope scope = Scope.open()) {
       TorchWeight weight = (TorchWeight) table.weight();
-      out.tensor().copy_(weight.rowsOf(step.tokenIds));
+      TorchMatrix.of(out).copy_(weight.rowsOf(step.tokenIds));
       TorchStepRows.Segments segments = step.all();
       for (TorchStepRows.Segment segment : segments.list()) {
         TorchLoraTable.Entry entry = segments.table().entry(segment.slot(), table.module());
@@ -118,10 +125,10 @@ public final class TorchOps implements Ops {
         }
         Tensor ids = segment.select(step.tokenIds);
         if (entry.replacement() != null) {
-          segment.put(out.tensor(), entry.replacement().rowsOf(ids));
+          segment.put(TorchMatrix.of(out), entry.replacement().rowsOf(ids));
         } else {
           Tensor shrunk = entry.a().index_select(1, ids).t();
-          segment.add(out.tensor(), torch.mm(shrunk, entry.b().t()));
+          segment.add(TorchMatrix.of(out), torch.mm(shrunk, entry.b().t()));
         }
       }
     }
@@ -130,11 +137,11 @@ public final class TorchOps implements Ops {
   @Override
   public void rmsNorm(Matrix x, Matrix weight, float eps, Matrix out) {
     try (Scope scope = Scope.open()) {
-      Tensor input = x.tensor();
+      Tensor input = TorchMatrix.of(x);
       Tensor inverse =
           input.mul(input).mean(new long[] {1}, true, null).add_(new Scalar(eps)).rsqrt_();
-      torch.mul_out(out.tensor(), input, inverse);
-      out.tensor().mul_(weight.tensor());
+      torch.mul_out(TorchMatrix.of(out), input, inverse);
+      TorchMatrix.of(out).mul_(TorchMatrix.of(weight));
     }
   }
 
@@ -146,25 +153,25 @@ public final class TorchOps implements Ops {
       boolean rewrites = accumulate && rewritesRows(segments, linear.module());
       Tensor y;
       if (rewrites) {
-        y = weight.product(x.tensor());
+        y = weight.product(TorchMatrix.of(x));
       } else if (accumulate) {
-        y = out.tensor();
-        y.addmm_(x.tensor(), weight.dense().t());
+        y = TorchMatrix.of(out);
+        y.addmm_(TorchMatrix.of(x), weight.dense().t());
       } else {
-        y = out.tensor();
-        torch.mm_out(y, x.tensor(), weight.dense().t());
+        y = TorchMatrix.of(out);
+        torch.mm_out(y, TorchMatrix.of(x), weight.dense().t());
       }
       for (TorchStepRows.Segment segment : segments.list()) {
         TorchLoraTable.Entry entry = segments.table().entry(segment.slot(), linear.module());
         if (entry != null) {
-          adapt(x.tensor(), segment, entry, y);
+          adapt(TorchMatrix.of(x), segment, entry, y);
         }
       }
       if (linear.bias() != null) {
-        y.add_(linear.bias().tensor());
+        y.add_(TorchMatrix.of(linear.bias()));
       }
       if (rewrites) {
-        out.tensor().add_(y);
+        TorchMatrix.of(out).add_(y);
       }
     }
   }
@@ -205,11 +212,11 @@ public final class TorchOps implements Ops {
     TorchKvPages kv = (TorchKvPages) pages;
     try (Scope scope = Scope.open()) {
       long headDim = 2 * step.cos.size(2);
-      rotate(q.tensor().view(q.rows(), -1, headDim), step);
-      Tensor keys = k.tensor().view(k.rows(), -1, headDim);
+      rotate(TorchMatrix.of(q).view(q.rows(), -1, headDim), step);
+      Tensor keys = TorchMatrix.of(k).view(k.rows(), -1, headDim);
       rotate(keys, step);
       kv.keys()[layer].index_copy_(0, step.kvSlots, keys);
-      kv.values()[layer].index_copy_(0, step.kvSlots, v.tensor().view(v.rows(), -1, headDim));
+      kv.values()[layer].index_copy_(0, step.kvSlots, TorchMatrix.of(v).view(v.rows(), -1, headDim));
     }
   }
 
@@ -238,7 +245,7 @@ public final class TorchOps implements Ops {
         Tensor keys = kv.keys()[layer].index_select(0, span.context()).permute(1, 2, 0);
         Tensor values = kv.values()[layer].index_select(0, span.context()).permute(1, 0, 2);
         Tensor query =
-            q.tensor()
+            TorchMatrix.of(q)
                 .narrow(0, span.firstRow(), n)
                 .view(n, kvHeads, group, shape.headDim())
                 .permute(1, 2, 0, 3)
@@ -249,7 +256,7 @@ public final class TorchOps implements Ops {
           scores.view(kvHeads, group, n, length).add_(span.mask());
         }
         Tensor mixed = torch.bmm(torch.softmax(scores, -1), values);
-        out.tensor()
+        TorchMatrix.of(out)
             .narrow(0, span.firstRow(), n)
             .view(n, kvHeads, group, shape.headDim())
             .copy_(mixed.view(kvHeads, group, n, shape.headDim()).permute(2, 0, 1, 3));
@@ -260,22 +267,22 @@ public final class TorchOps implements Ops {
   @Override
   public void siluMul(Matrix gate, Matrix up) {
     try (Scope scope = Scope.open()) {
-      torch.silu_(gate.tensor());
-      gate.tensor().mul_(up.tensor());
+      torch.silu_(TorchMatrix.of(gate));
+      TorchMatrix.of(gate).mul_(TorchMatrix.of(up));
     }
   }
 
   @Override
   public void gatherLogitRows(Matrix x, StepRows rows, Matrix out) {
     try (Scope scope = Scope.open()) {
-      out.tensor().copy_(x.tensor().index_select(0, ((TorchStepRows) rows).logitIndex));
+      TorchMatrix.of(out).copy_(TorchMatrix.of(x).index_select(0, ((TorchStepRows) rows).logitIndex));
     }
   }
 
   @Override
   public void read(Matrix matrix, float[] out) {
     try (Scope scope = Scope.open()) {
-      device.read(matrix.tensor(), out, 0, matrix.rows() * matrix.cols());
+      device.read(TorchMatrix.of(matrix), out, 0, matrix.rows() * matrix.cols());
     }
   }
 }

@@ -1,8 +1,13 @@
 package io.chorale.kernel;
 
+import io.chorale.quant.AffineBlocks;
+import io.chorale.quant.GgmlMatrix;
+import io.chorale.quant.Nf4Matrix;
 import io.chorale.quant.PackedMatrix;
+import io.chorale.quant.TensorType;
 import io.chorale.tensor.Scope;
 import io.chorale.tensor.TorchDevice;
+import java.util.Arrays;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
@@ -56,7 +61,7 @@ abstract sealed class TorchWeight implements Weight {
           if (device == TorchDevice.CPU) {
             target.data_ptr_float().put(values, 0, count * packed.cols());
           } else {
-            float[] exact = java.util.Arrays.copyOf(values, count * packed.cols());
+            float[] exact = Arrays.copyOf(values, count * packed.cols());
             target.copy_(device.floats(exact, count, packed.cols()));
           }
         }
@@ -65,9 +70,52 @@ abstract sealed class TorchWeight implements Weight {
     }
   }
 
-  /** 4-bit formats as they are, anything else dense. */
+  /** Q4_0, Q4_1 and NF4 keep their 4-bit codes and scales; anything else becomes dense. */
   static TorchWeight packed(PackedMatrix packed, TorchDevice device) {
+    if (packed instanceof Nf4Matrix nf4 && nf4.packed().remaining() % (Nf4Matrix.BLOCK_SIZE / 2) == 0) {
+      return nf4(nf4, device);
+    }
+    if (packed instanceof GgmlMatrix ggml
+        && (ggml.type() == TensorType.Q4_0 || ggml.type() == TensorType.Q4_1)) {
+      return affine(ggml, device);
+    }
     return dense(packed, device);
+  }
+
+  private static TorchWeight nf4(Nf4Matrix matrix, TorchDevice device) {
+    try (Scope scope = Scope.open()) {
+      byte[] codes = new byte[matrix.packed().remaining()];
+      matrix.packed().get(codes);
+      float[] absmax = matrix.absmax();
+      return new Nf4(
+          matrix.rows(),
+          matrix.cols(),
+          Nf4Matrix.BLOCK_SIZE,
+          scope.escape(device.bytes(codes, codes.length)),
+          scope.escape(device.floats(absmax, absmax.length, 1)),
+          scope.escape(device.floats(Nf4Matrix.code(), 16)));
+    }
+  }
+
+  private static TorchWeight affine(GgmlMatrix matrix, TorchDevice device) {
+    int blocks = matrix.cols() / AffineBlocks.BLOCK;
+    AffineBlocks parts = matrix.affineRows(0, matrix.rows());
+    byte[] codes = new byte[parts.nibbles().length / 2];
+    for (int b = 0; b < parts.scales().length; b++) {
+      for (int j = 0; j < 16; j++) {
+        int low = parts.nibbles()[b * 32 + j];
+        int high = parts.nibbles()[b * 32 + 16 + j];
+        codes[b * 16 + j] = (byte) (low | high << 4);
+      }
+    }
+    try (Scope scope = Scope.open()) {
+      return new Affine4(
+          matrix.rows(),
+          matrix.cols(),
+          scope.escape(device.bytes(codes, matrix.rows(), blocks, 16)),
+          scope.escape(device.floats(parts.scales(), matrix.rows(), blocks, 1)),
+          scope.escape(device.floats(parts.mins(), matrix.rows(), blocks, 1)));
+    }
   }
 
   private static final class Dense extends TorchWeight {

@@ -9,7 +9,6 @@ import io.chorale.kernel.Matrix;
 import io.chorale.kernel.Ops;
 import io.chorale.kernel.StepRows;
 import io.chorale.kernel.Weight;
-import io.chorale.tensor.Scope;
 import java.util.List;
 
 /**
@@ -98,8 +97,7 @@ public final class CausalLm {
    * @param into gets the logits of {@code inputs.logitRows()}
    */
   public void forward(ForwardInputs inputs, LoraTable lora, KvPages pages, LogitsConsumer into) {
-    try (Scope scope = Scope.open();
-        StepRows rows = ops.begin(inputs, inverseFrequencies, lora)) {
+    try (StepRows rows = ops.begin(inputs, inverseFrequencies, lora)) {
       Workspace w = workspace.top(inputs.rows());
       ops.embed(embedding, rows, w.x());
       for (DecoderLayer layer : layers) {
@@ -119,11 +117,9 @@ public final class CausalLm {
     float[] host = new float[Math.min(count, maxLogitRows) * spec.vocab()];
     for (int first = 0; first < count; first += maxLogitRows) {
       int band = Math.min(maxLogitRows, count - first);
-      try (Scope scope = Scope.open()) {
-        Matrix out = w.logits().top(band);
-        ops.linear(gathered.slice(first, band), head, rows.logitRows(first, band), false, out);
-        ops.read(out, host);
-      }
+      Matrix out = w.logits().top(band);
+      ops.linear(gathered.slice(first, band), head, rows.logitRows(first, band), false, out);
+      ops.read(out, host);
       into.accept(first, band, host);
     }
   }

@@ -1,6 +1,5 @@
 package io.chorale.tensor;
 
-import java.nio.FloatBuffer;
 import java.util.Locale;
 import org.bytedeco.javacpp.BytePointer;
 import org.bytedeco.javacpp.LongPointer;
@@ -54,17 +53,12 @@ public enum TorchDevice {
     return here(host);
   }
 
-  /** Row-major float32 from the buffer's remaining values; on the CPU a copy too. */
-  public Tensor floats(FloatBuffer values, long... shape) {
-    float[] copy = new float[values.remaining()];
-    values.get(copy);
-    return floats(copy, shape);
-  }
-
   /** One dimension of int64. */
   public Tensor longs(long[] values) {
     Tensor host = torch.zeros(new long[] {values.length}, new TensorOptions(ScalarType.Long));
-    new LongPointer(host.data_ptr()).put(values, 0, values.length);
+    if (values.length > 0) { // an empty tensor has no address
+      new LongPointer(host.data_ptr()).put(values, 0, values.length);
+    }
     return here(host);
   }
 

@@ -1,9 +1,9 @@
 package io.chorale.model;
 
 import io.chorale.kernel.LoraTable;
+import io.chorale.kernel.Ops;
 import io.chorale.kernel.TorchOps;
 import io.chorale.kernel.TorchOps.WeightForm;
-import io.chorale.tensor.GradMode;
 import io.chorale.tensor.TorchDevice;
 import java.io.IOException;
 import java.nio.file.Path;
@@ -51,9 +51,9 @@ class CausalLmGoldenTest {
   }
 
   private static void check(Path files, String logits, WeightForm form) throws IOException {
-    try (GradMode noGrad = GradMode.off();
-        TinyModel tiny =
-            new TinyModel(files, Quantization.NONE, new TorchOps(TorchDevice.CPU, form))) {
+    TorchOps ops = new TorchOps(TorchDevice.CPU, form);
+    try (Ops.ThreadBinding binding = ops.bindThread();
+        TinyModel tiny = new TinyModel(files, Quantization.NONE, ops)) {
       for (GoldenLogits golden : GoldenLogits.read(files.resolve(logits).normalize())) {
         int n = golden.ids().length;
         golden.assertClose(
