@@ -125,12 +125,13 @@ public final class BlockAllocator {
     }
     int indexed = 0;
     for (int block = 0; block < holders.length; block++) {
-      verify(
-          holders[block] == expected[block],
-          block,
-          "has %d holders, tables hold it %d times".formatted(holders[block], expected[block]));
+      if (holders[block] != expected[block]) {
+        throw new IllegalStateException(
+            "KV block %d has %d holders, tables hold it %d times"
+                .formatted(block, holders[block], expected[block]));
+      }
       places[block] += holders[block] > 0 ? 1 : 0;
-      verify(places[block] == 1, block, "is in %d places, wanted 1".formatted(places[block]));
+      verify(places[block] == 1, block, "is in no place or in two of free, cached and used");
       indexed += checkEntry(block);
     }
     if (indexed != index.size()) {

@@ -7,7 +7,6 @@ import java.util.Deque;
 import java.util.Iterator;
 import java.util.List;
 import java.util.Objects;
-import java.util.TreeSet;
 
 /**
  * Decides what each step computes: continuous batching over paged KV blocks, adapters mixed.
@@ -29,8 +28,7 @@ public final class Scheduler {
   public static final int MAX_SKIPS = 64;
 
   private final SchedulerOptions options;
-  private final PrefixIndex index;
-  private final BlockAllocator allocator;
+  private final PagedKv kv;
   private final LoraSlotTable loras;
   private final Deque<Sequence> waiting = new ArrayDeque<>();
   private final List<Sequence> running = new ArrayList<>(); // oldest arrival first
@@ -40,8 +38,7 @@ public final class Scheduler {
 
   public Scheduler(SchedulerOptions options) {
     this.options = options;
-    this.index = new PrefixIndex(options.blocks(), options.blockTokens());
-    this.allocator = new BlockAllocator(options.blocks(), index);
+    this.kv = new PagedKv(options);
     this.loras = new LoraSlotTable(options.maxLoras());
   }
 
@@ -55,23 +52,7 @@ public final class Scheduler {
     if (sequence.added()) {
       throw new IllegalArgumentException("sequence %d was added before".formatted(sequence.id()));
     }
-    if (sequence.promptTokens() + 1L > options.maxSequenceTokens()) {
-      throw new IllegalArgumentException(
-          ("sequence %d needs %d tokens (prompt and one more), %d are available "
-                  + "(model context %d, KV blocks %d x %d); shorten the prompt")
-              .formatted(
-                  sequence.id(),
-                  sequence.promptTokens() + 1L,
-                  options.maxSequenceTokens(),
-                  options.maxModelTokens(),
-                  options.blocks(),
-                  options.blockTokens()));
-    }
-    if (sequence.hasAdapter() && options.maxLoras() == 0) {
-      throw new IllegalArgumentException(
-          "sequence %d needs adapter %d, maxLoras is 0; raise it"
-              .formatted(sequence.id(), sequence.adapterKey()));
-    }
+    options.requireRoomFor(sequence);
     sequence.arrival = arrivals++;
     waiting.addLast(sequence);
   }
@@ -110,7 +91,7 @@ public final class Scheduler {
 
     private ScheduledRows rows(Sequence sequence, int count) {
       int start = sequence.computedTokens();
-      cover(sequence, start + count);
+      kv.cover(sequence, start + count);
       return new ScheduledRows(
           sequence,
           start,
@@ -121,12 +102,9 @@ public final class Scheduler {
     }
 
     ScheduledBatch batch() {
-      int total = 0;
       decodes.addAll(prefills);
-      for (ScheduledRows rows : decodes) {
-        total += rows.count();
-      }
-      return new ScheduledBatch(decodes, seatings, total);
+      return new ScheduledBatch(
+          decodes, seatings, decodes.stream().mapToInt(ScheduledRows::count).sum());
     }
   }
 
@@ -156,9 +134,8 @@ public final class Scheduler {
 
   private void decode(int i, Step step) {
     Sequence sequence = running.get(i);
-    while (fits(sequence, 0) < 1) {
-      step.shortOfBlocks = true;
-      if (preemptYoungest() == sequence) {
+    while (kv.rowsThatFit(sequence, 0) < 1) {
+      if (preemptYoungest(step) == sequence) {
         return;
       }
     }
@@ -169,17 +146,16 @@ public final class Scheduler {
   private void prefill(int i, Step step) {
     Sequence sequence = running.get(i);
     int wanted =
-        Math.min(
-            sequence.remaining(), Math.min(options.prefillChunkTokens(), step.prefillBudget));
+        Math.min(sequence.remaining(), Math.min(options.prefillChunkTokens(), step.prefillBudget));
     if (wanted < 1) {
       return;
     }
-    int fit = fits(sequence, blocksForDecodesAfter(i));
+    int fit = kv.rowsThatFit(sequence, blocksForDecodesAfter(i));
     if (fit < 1 && i == 0) {
-      fit = fits(sequence, 0);
+      fit = kv.rowsThatFit(sequence, 0);
       while (fit < 1) {
-        preemptYoungest(); // never itself: alone it fits, by the check in add
-        fit = fits(sequence, 0);
+        preemptYoungest(step); // never itself: alone it fits, by the check in add
+        fit = kv.rowsThatFit(sequence, 0);
       }
     }
     step.shortOfBlocks |= fit < wanted;
@@ -209,26 +185,17 @@ public final class Scheduler {
 
   /** Starts a sequence if the blocks of its next chunk can be had. */
   private boolean admit(Sequence sequence, Step step) {
-    List<PrefixIndex.Entry> hits = cachedPrefix(sequence);
-    int cached = hits.size() * options.blockTokens();
-    int available = allocator.available();
-    for (PrefixIndex.Entry hit : hits) {
-      available -= allocator.isCached(hit.block()) ? 1 : 0;
-    }
+    List<PrefixIndex.Entry> hits = kv.cachedPrefix(sequence);
+    int cached = kv.tokensOf(hits);
     int chunk =
         Math.min(
-            sequence.length() - cached,
-            Math.min(options.prefillChunkTokens(), step.prefillBudget));
+            sequence.length() - cached, Math.min(options.prefillChunkTokens(), step.prefillBudget));
     // A preempted sequence comes back when all of it fits, or it would be sent away again at once.
     int end = sequence.preemptions() > 0 ? sequence.length() : cached + chunk;
-    if (blocksFor(end) - hits.size() > available) {
+    if (!kv.canHold(end, hits)) {
       return false;
     }
-    for (PrefixIndex.Entry hit : hits) {
-      allocator.share(hit.block());
-      sequence.blocks().append(hit.block());
-      sequence.blocks().index(hit.block());
-    }
+    kv.share(sequence, hits);
     if (sequence.hasAdapter()) {
       loras.seat(sequence.adapterKey(), step.seatings);
     }
@@ -236,24 +203,6 @@ public final class Scheduler {
     insertByArrival(sequence);
     step.prefill(sequence, chunk);
     return true;
-  }
-
-  /** Indexed blocks of the sequence's prefix; at least its last token is left to compute. */
-  private List<PrefixIndex.Entry> cachedPrefix(Sequence sequence) {
-    List<PrefixIndex.Entry> hits = new ArrayList<>();
-    if (options.prefixCache() && !sequence.params().promptLogprobs()) {
-      int most = (sequence.length() - 1) / options.blockTokens();
-      PrefixIndex.Entry last = null;
-      while (hits.size() < most) {
-        int from = hits.size() * options.blockTokens();
-        last = index.find(sequence.adapterKey(), last, sequence.rawTokens(), from);
-        if (last == null) {
-          break;
-        }
-        hits.add(last);
-      }
-    }
-    return hits;
   }
 
   /**
@@ -280,9 +229,7 @@ public final class Scheduler {
         continue;
       }
       sequence.computed(rows.start() + rows.count());
-      if (options.prefixCache()) {
-        indexFullBlocks(sequence);
-      }
+      kv.indexFullBlocks(sequence);
       if (rows.samples()) {
         sequence.append(token);
         FinishReason reason = ending(sequence, token);
@@ -319,17 +266,13 @@ public final class Scheduler {
       throw new IllegalArgumentException(
           "adapterKey is %d, wanted 0 or more".formatted(adapterKey));
     }
-    for (Collection<Sequence> queue : List.of(running, waiting)) {
-      for (Sequence sequence : queue) {
-        if (sequence.adapterKey() == adapterKey) {
-          throw new IllegalStateException(
-              "adapter %d is retired but sequence %d is %s; end it first"
-                  .formatted(adapterKey, sequence.id(), sequence.state()));
-        }
-      }
+    if (runningAdapterKeys().contains(adapterKey) || waitingAdapterKeys().contains(adapterKey)) {
+      throw new IllegalStateException(
+          "adapter %d is retired but running or waiting sequences need it; end them first"
+              .formatted(adapterKey));
     }
     loras.vacate(adapterKey);
-    allocator.forget(adapterKey);
+    kv.forget(adapterKey);
   }
 
   public boolean hasWork() {
@@ -346,7 +289,7 @@ public final class Scheduler {
 
   /** Free, cached and used KV blocks. */
   public BlockAllocator.Counts blocks() {
-    return allocator.counts();
+    return kv.counts();
   }
 
   /** Adapters in a loraSlot, in slot order. */
@@ -376,64 +319,10 @@ public final class Scheduler {
    * @throws IllegalStateException naming what is off
    */
   public void checkIntegrity() {
-    int[] holders = new int[options.blocks()];
-    for (Sequence sequence : running) {
-      check(sequence, SequenceState.RUNNING);
-      BlockTable table = sequence.blocks();
-      for (int i = 0; i < table.count(); i++) {
-        holders[table.id(i)]++;
-      }
-    }
-    for (Sequence sequence : waiting) {
-      check(sequence, SequenceState.WAITING);
-    }
-    allocator.check(holders);
-    for (Sequence sequence : running) {
-      checkTable(sequence, holders);
-    }
+    running.forEach(sequence -> sequence.requireState(SequenceState.RUNNING));
+    waiting.forEach(sequence -> sequence.requireState(SequenceState.WAITING));
+    kv.check(running);
     loras.check(running);
-  }
-
-  private void check(Sequence sequence, SequenceState wanted) {
-    if (sequence.state() != wanted) {
-      throw new IllegalStateException(
-          "sequence %d is %s in the list of %s"
-              .formatted(sequence.id(), sequence.state(), wanted));
-    }
-    int least = blocksFor(sequence.computedTokens());
-    int held = sequence.blocks().count();
-    if (held < least || (wanted == SequenceState.WAITING && held > 0)) {
-      throw new IllegalStateException(
-          "sequence %d is %s with %d KV blocks for %d computed tokens"
-              .formatted(sequence.id(), wanted, held, sequence.computedTokens()));
-    }
-  }
-
-  /** Indexed blocks hold this sequence's tokens; all others are its own. */
-  private void checkTable(Sequence sequence, int[] holders) {
-    BlockTable table = sequence.blocks();
-    PrefixIndex.Entry parent = null;
-    for (int i = 0; i < table.count(); i++) {
-      PrefixIndex.Entry entry = index.entry(table.id(i));
-      boolean right =
-          i < table.indexed()
-              ? entry != null
-                  && entry.parent() == parent
-                  && entry.adapterKey() == sequence.adapterKey()
-                  && entry.holds(sequence.rawTokens(), i * options.blockTokens())
-              : entry == null && holders[table.id(i)] == 1;
-      if (!right) {
-        throw new IllegalStateException(
-            "sequence %d: KV block %d at index %d is %s, but %s"
-                .formatted(
-                    sequence.id(),
-                    table.id(i),
-                    i,
-                    i < table.indexed() ? "taken as indexed" : "taken as its own",
-                    entry == null ? "not indexed" : "indexed with other content or holders"));
-      }
-      parent = entry;
-    }
   }
 
   private int decoding() {
@@ -447,30 +336,13 @@ public final class Scheduler {
   private int blocksForDecodesAfter(int i) {
     int count = 0;
     for (Sequence sequence : running.subList(i + 1, running.size())) {
-      count += sequence.remaining() == 1 && fits(sequence, allocator.available()) < 1 ? 1 : 0;
+      count += sequence.remaining() == 1 && kv.isFull(sequence) ? 1 : 0;
     }
     return count;
   }
 
-  /** Rows that the sequence's own blocks and all but {@code reserved} available ones can hold. */
-  private int fits(Sequence sequence, int reserved) {
-    int spare = Math.max(0, allocator.available() - reserved);
-    return (sequence.blocks().count() + spare) * options.blockTokens()
-        - sequence.computedTokens();
-  }
-
-  private void cover(Sequence sequence, int end) {
-    int blocks = blocksFor(end);
-    while (sequence.blocks().count() < blocks) {
-      sequence.blocks().append(allocator.allocate());
-    }
-  }
-
-  private int blocksFor(int tokens) {
-    return (int) (((long) tokens + options.blockTokens() - 1) / options.blockTokens());
-  }
-
-  private Sequence preemptYoungest() {
+  private Sequence preemptYoungest(Step step) {
+    step.shortOfBlocks = true;
     Sequence youngest = running.remove(running.size() - 1);
     release(youngest);
     youngest.preempt();
@@ -485,31 +357,6 @@ public final class Scheduler {
       at--;
     }
     running.add(at, sequence);
-  }
-
-  /** A block whose content another sequence has indexed is given back in favour of that one. */
-  private void indexFullBlocks(Sequence sequence) {
-    BlockTable table = sequence.blocks();
-    int full = sequence.computedTokens() / options.blockTokens();
-    while (table.indexed() < full) {
-      int at = table.indexed();
-      PrefixIndex.Entry parent = at == 0 ? null : index.entry(table.id(at - 1));
-      int own = table.id(at);
-      int block =
-          index
-              .register(
-                  sequence.adapterKey(),
-                  parent,
-                  sequence.rawTokens(),
-                  at * options.blockTokens(),
-                  own)
-              .block();
-      table.index(block);
-      if (block != own) {
-        allocator.share(block);
-        allocator.release(own);
-      }
-    }
   }
 
   private FinishReason ending(Sequence sequence, int token) {
@@ -529,7 +376,7 @@ public final class Scheduler {
   }
 
   private void release(Sequence sequence) {
-    sequence.blocks().release(allocator);
+    kv.release(sequence);
     if (sequence.hasAdapter()) {
       loras.leave(sequence.adapterKey());
     }
@@ -542,13 +389,12 @@ public final class Scheduler {
     }
   }
 
-  private static List<Integer> adapterKeys(Iterable<Sequence> sequences) {
-    TreeSet<Integer> keys = new TreeSet<>();
-    for (Sequence sequence : sequences) {
-      if (sequence.hasAdapter()) {
-        keys.add(sequence.adapterKey());
-      }
-    }
-    return List.copyOf(keys);
+  private static List<Integer> adapterKeys(Collection<Sequence> sequences) {
+    return sequences.stream()
+        .filter(Sequence::hasAdapter)
+        .map(Sequence::adapterKey)
+        .distinct()
+        .sorted()
+        .toList();
   }
 }

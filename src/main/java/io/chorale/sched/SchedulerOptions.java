@@ -43,6 +43,27 @@ public record SchedulerOptions(
     return Math.min(maxModelTokens, blocks * blockTokens);
   }
 
+  /**
+   * Refuses a sequence that could never run.
+   *
+   * @throws IllegalArgumentException saying what it needs and what there is
+   */
+  void requireRoomFor(Sequence sequence) {
+    long needed = sequence.promptTokens() + 1L;
+    if (needed > maxSequenceTokens()) {
+      throw new IllegalArgumentException(
+          ("sequence %d needs %d tokens (prompt and one more), %d are available "
+                  + "(model context %d, KV blocks %d x %d); shorten the prompt")
+              .formatted(
+                  sequence.id(), needed, maxSequenceTokens(), maxModelTokens, blocks, blockTokens));
+    }
+    if (sequence.hasAdapter() && maxLoras == 0) {
+      throw new IllegalArgumentException(
+          "sequence %d needs adapter %d, maxLoras is 0; raise it"
+              .formatted(sequence.id(), sequence.adapterKey()));
+    }
+  }
+
   private static void atLeast(String field, int value, int low) {
     if (value < low) {
       throw new IllegalArgumentException(

@@ -132,6 +132,15 @@ public final class Sequence {
     return tokens;
   }
 
+  /** Throws IllegalStateException unless the state is as wanted and blocks are held accordingly. */
+  void requireState(SequenceState wanted) {
+    if (state != wanted || (wanted == SequenceState.WAITING && blocks.count() > 0)) {
+      throw new IllegalStateException(
+          "sequence %d is %s with %d KV blocks in the list of %s"
+              .formatted(id, state, blocks.count(), wanted));
+    }
+  }
+
   void run(int cached) {
     state = SequenceState.RUNNING;
     computedTokens = cached;
