@@ -16,7 +16,17 @@ public final class AdapterLoader {
       int rank,
       List<String> targetModules,
       Map<String, String> fileSha256,
-      String sha256) {}
+      String sha256) {
+    Loaded relabelled(AdapterRef ref) {
+      return new Loaded(
+          new LoraWeights(ref.toString(), weights.modules(), weights.bytes()),
+          method,
+          rank,
+          targetModules,
+          fileSha256,
+          sha256);
+    }
+  }
 
   public AdapterLoader(ModelSpec spec, String baseFingerprint, long maxAdapterBytes) {}
 

@@ -19,6 +19,7 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentMap;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.IntConsumer;
+import java.util.function.Supplier;
 import java.util.regex.Pattern;
 import org.jboss.logging.Logger;
 
@@ -95,16 +96,17 @@ public final class AdapterRegistry implements LoraSource {
   public AdapterInfo register(String name, Path dir, RegisterOptions options) {
     requireName(name);
     Path real = jail.resolve(dir);
-    try (var held = names.hold(name)) {
-      requireExpected(name, options);
-      AdapterRef ref = new AdapterRef(name, manifest.nextVersion(name));
-      AdapterLoader.Loaded loaded = load(ref, real);
-      manifest.put(
-          name,
-          new AdapterManifest.Entry(
-              jail.remember(real), ref.version(), false, loaded.fileSha256()));
-      return publish(ref, loaded);
-    }
+    return names.alone(name, () -> loadAndPublish(name, real, options));
+  }
+
+  private AdapterInfo loadAndPublish(String name, Path real, RegisterOptions options) {
+    requireExpected(name, options);
+    AdapterRef ref = new AdapterRef(name, manifest.nextVersion(name));
+    AdapterLoader.Loaded loaded = load(ref, real);
+    manifest.put(
+        name,
+        new AdapterManifest.Entry(jail.remember(real), ref.version(), false, loaded.fileSha256()));
+    return publish(ref, loaded);
   }
 
   /**
@@ -115,23 +117,25 @@ public final class AdapterRegistry implements LoraSource {
    * @throws AdapterException NOT_FOUND, BUSY
    */
   public AdapterInfo remove(String name) {
-    try (var held = names.hold(name)) {
-      AdapterVersion version = current.get(name);
-      AdapterManifest.Entry entry = manifest.entry(name);
-      if (version == null && (entry == null || entry.removed())) {
-        throw notFound(name);
-      }
-      int last = entry == null ? version.infoAtLoad().version() : entry.version();
-      manifest.put(name, new AdapterManifest.Entry("", last, true, Map.of()));
-      if (version == null) { // remembered, but its files could not be loaded at start-up
-        return new AdapterInfo(name, last, -1, "", 0, List.of(), 0, Instant.EPOCH, 0, "");
-      }
-      AdapterInfo info = version.infoNow();
-      current.remove(name);
-      version.release();
-      LOG.infof("adapter removed name=%s version=%d", name, info.version());
-      return info;
+    return names.alone(name, () -> forget(name));
+  }
+
+  private AdapterInfo forget(String name) {
+    AdapterVersion version = current.get(name);
+    AdapterManifest.Entry entry = manifest.entry(name);
+    if (version == null && (entry == null || entry.removed())) {
+      throw notFound(name);
     }
+    int last = entry == null ? version.infoAtLoad().version() : entry.version();
+    manifest.put(name, new AdapterManifest.Entry("", last, true, Map.of()));
+    if (version == null) { // remembered, but its files could not be loaded at start-up
+      return new AdapterInfo(name, last, -1, "", 0, List.of(), 0, Instant.EPOCH, 0, "");
+    }
+    AdapterInfo info = version.infoNow();
+    current.remove(name);
+    version.release();
+    LOG.infof("adapter removed name=%s version=%d", name, info.version());
+    return info;
   }
 
   /** The current versions, by name. */
@@ -195,8 +199,9 @@ public final class AdapterRegistry implements LoraSource {
     return loader.load(ref, real);
   }
 
-  NameLocks.Held hold(String name) {
-    return names.hold(name);
+  /** Runs a step of start-up under the name's lock. */
+  <T> T alone(String name, Supplier<T> work) {
+    return names.alone(name, work);
   }
 
   /** Makes a remembered version the current one. Name lock held. */

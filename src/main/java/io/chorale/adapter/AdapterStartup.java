@@ -11,6 +11,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.function.Supplier;
 import java.util.stream.Stream;
 import org.jboss.logging.Logger;
 
@@ -53,22 +54,22 @@ final class AdapterStartup {
 
   private Outcome restore(String name, AdapterManifest.Entry entry) {
     registry.requireName(name);
-    try (var held = registry.hold(name)) {
-      Path real = jail.resolve(Path.of(entry.path()));
-      AdapterRef ref = new AdapterRef(name, entry.version());
-      AdapterLoader.Loaded loaded = registry.load(ref, real);
-      if (loaded.fileSha256().equals(entry.files())) {
-        registry.publish(ref, loaded);
-        return new Outcome(name, Kind.RESTORED, ref.version(), "");
-      }
-      // name@version must keep meaning the same bytes.
-      AdapterRef next = new AdapterRef(name, manifest.nextVersion(name));
-      AdapterLoader.Loaded again = registry.load(next, real);
-      manifest.put(
-          name, new AdapterManifest.Entry(entry.path(), next.version(), false, again.fileSha256()));
-      registry.publish(next, again);
-      return new Outcome(name, Kind.CHANGED, next.version(), "");
+    return registry.alone(name, () -> reload(name, entry));
+  }
+
+  private Outcome reload(String name, AdapterManifest.Entry entry) {
+    AdapterRef ref = new AdapterRef(name, entry.version());
+    AdapterLoader.Loaded loaded = registry.load(ref, jail.resolve(Path.of(entry.path())));
+    if (loaded.fileSha256().equals(entry.files())) {
+      registry.publish(ref, loaded);
+      return new Outcome(name, Kind.RESTORED, ref.version(), "");
     }
+    // name@version must keep meaning the same bytes.
+    AdapterRef next = new AdapterRef(name, manifest.nextVersion(name));
+    manifest.put(
+        name, new AdapterManifest.Entry(entry.path(), next.version(), false, loaded.fileSha256()));
+    registry.publish(next, loaded.relabelled(next));
+    return new Outcome(name, Kind.CHANGED, next.version(), "");
   }
 
   private Outcome find(String name, Path folder) {
@@ -76,13 +77,9 @@ final class AdapterStartup {
     return new Outcome(name, Kind.FOUND, info.version(), "");
   }
 
-  private interface Step {
-    Outcome run();
-  }
-
-  private Outcome attempt(String name, Step step) {
+  private Outcome attempt(String name, Supplier<Outcome> step) {
     try {
-      return step.run();
+      return step.get();
     } catch (AdapterException | UncheckedIOException e) {
       return new Outcome(name, Kind.FAILED, 0, e.getMessage());
     }

@@ -4,6 +4,7 @@ import java.time.Duration;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.Supplier;
 
 /** One lock per adapter name, there only while someone holds it or waits for it. Any thread. */
 final class NameLocks {
@@ -19,46 +20,48 @@ final class NameLocks {
     this.wait = wait;
   }
 
-  /** Held until closed, on the thread that took it. */
-  interface Held extends AutoCloseable {
-    @Override
-    void close();
-  }
-
   /**
-   * Waits for the name.
+   * Runs the work while no one else works on the name.
    *
    * @throws AdapterException BUSY if another load or removal of it takes longer than the wait
    */
-  Held hold(String name) {
-    Counted counted =
-        locks.compute(
+  <T> T alone(String name, Supplier<T> work) {
+    ReentrantLock lock = enter(name);
+    try {
+      if (!acquired(lock)) {
+        throw new AdapterException(
+            AdapterException.Code.BUSY,
+            "adapter '%s' is being loaded or removed by another request; try again in a moment"
+                .formatted(name));
+      }
+      try {
+        return work.get();
+      } finally {
+        lock.unlock();
+      }
+    } finally {
+      leave(name);
+    }
+  }
+
+  private boolean acquired(ReentrantLock lock) {
+    try {
+      return lock.tryLock(wait.toNanos(), TimeUnit.NANOSECONDS);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      return false;
+    }
+  }
+
+  private ReentrantLock enter(String name) {
+    return locks.compute(
             name,
             (key, old) -> {
               Counted entry = old == null ? new Counted() : old;
               entry.users++;
               return entry;
-            });
-    boolean held = false;
-    try {
-      held = counted.lock.tryLock(wait.toNanos(), TimeUnit.NANOSECONDS);
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
-    } finally {
-      if (!held) {
-        leave(name);
-      }
-    }
-    if (!held) {
-      throw new AdapterException(
-          AdapterException.Code.BUSY,
-          "adapter '%s' is being loaded or removed by another request; try again in a moment"
-              .formatted(name));
-    }
-    return () -> {
-      counted.lock.unlock();
-      leave(name);
-    };
+            })
+        .lock;
   }
 
   int size() {
