@@ -14,6 +14,7 @@ the ids of transformers' own GGUF conversion.
 import gzip
 import json
 import random
+import re
 import sys
 from collections import Counter
 from pathlib import Path
@@ -91,6 +92,10 @@ CHATS = [
      {"role": "user", "content": "\ufdd0 \\ufdd1 [/IN"}],
     [{"role": "user", "content": ""}],
 ]
+# Users who type control tokens: SLOT in the content is where.
+SLOT = "xSLOTx"
+TYPED_CHATS = [(content, role, typed) for typed in TYPED if typed.strip() == typed for content, role in (
+    (SLOT, "user"), (f"a {SLOT}b", "user"), (f"x{SLOT}", "assistant"))]
 
 
 def bpe_trainer(size, **kw):
@@ -195,6 +200,24 @@ def split_special(backend):
     return encode
 
 
+def typed_chats(tok, template, controls):
+    """Only the template's control tokens are ids; each run of text between them is encoded as split_special_tokens would."""
+    j = json.loads(tok.backend_tokenizer.to_str())
+    if (j["pre_tokenizer"] or {}).get("prepend_scheme") == "first":
+        j["pre_tokenizer"]["prepend_scheme"] = "never"  # every run here comes after a control token
+    encode = split_special(Tokenizer.from_str(json.dumps(j)))
+    out = []
+    for content, role, typed in TYPED_CHATS:
+        messages = [{"role": "user", "content": "hi"}, {"role": role, "content": content}]
+        text = tok.apply_chat_template(messages, chat_template=template, add_generation_prompt=True, tokenize=False)
+        ids = []
+        for run in re.split("(" + "|".join(map(re.escape, controls)) + ")", text):
+            ids += [tok.convert_tokens_to_ids(run)] if run in controls else encode(run.replace(SLOT, typed))
+        messages[1]["content"] = content.replace(SLOT, typed)
+        out.append({"messages": messages, "tools": None, "generate": True, "ids": ids})
+    return out
+
+
 def golden(out, name, j, template, bos, eos):
     backend = Tokenizer.from_str(json.dumps(j))
     backend.no_truncation()
@@ -205,7 +228,8 @@ def golden(out, name, j, template, bos, eos):
     write(out / f"{name}.golden.json", {
         "versions": PINNED, "template": template, "bos": bos, "eos": eos,
         "cases": cases(tok, split_special(tok.backend_tokenizer)),
-        "decodes": random_decodes(tok, len(tok)), "chats": chats})
+        "decodes": random_decodes(tok, len(tok)), "chats": chats, "typed": typed_chats(
+            tok, template, [a["content"] for a in j["added_tokens"] if a["special"]])})
 
 
 def main():

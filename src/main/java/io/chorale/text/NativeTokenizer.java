@@ -71,7 +71,8 @@ final class NativeTokenizer {
 
   /**
    * The JVM refuses one library file in two class loaders (tests and dev mode have several). The
-   * first uses DJL's cache; a later one gets a private copy, named by DJL's own override.
+   * first uses DJL's cache; a later one gets a private copy, named by DJL's own override (Linux and
+   * macOS; on Windows the library has three companions and one class loader has to do).
    */
   private static void load() {
     synchronized (System.getProperties()) {
@@ -103,9 +104,9 @@ final class NativeTokenizer {
       Path folder = Files.createTempDirectory("chorale-tokenizers");
       Path copy = folder.resolve(file);
       Files.copy(in, copy);
+      folder.toFile().deleteOnExit(); // deletions run in reverse order: the file goes first
       copy.toFile().deleteOnExit();
-      folder.toFile().deleteOnExit(); // deleted in reverse order: the file first
-      return folder;
+      return copy;
     } catch (IOException e) {
       throw new UncheckedIOException("cannot unpack " + resource, e);
     }
