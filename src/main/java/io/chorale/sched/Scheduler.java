@@ -259,9 +259,10 @@ public final class Scheduler {
   /**
    * Forgets an adapter version: empties its loraSlot and drops its cached prefixes.
    *
+   * @return the loraSlot that is empty now, or -1 if the adapter had none
    * @throws IllegalStateException if a sequence that has not ended needs it
    */
-  public void retireAdapter(int adapterKey) {
+  public int retireAdapter(int adapterKey) {
     if (adapterKey < 0) {
       throw new IllegalArgumentException(
           "adapterKey is %d, wanted 0 or more".formatted(adapterKey));
@@ -271,8 +272,9 @@ public final class Scheduler {
           "adapter %d is retired but running or waiting sequences need it; end them first"
               .formatted(adapterKey));
     }
-    loras.vacate(adapterKey);
+    int loraSlot = loras.vacate(adapterKey);
     kv.forget(adapterKey);
+    return loraSlot;
   }
 
   public boolean hasWork() {
@@ -307,7 +309,6 @@ public final class Scheduler {
     return adapterKeys(waiting);
   }
 
-  /** Sequences sent back to WAITING since the start. */
   public long preemptions() {
     return preemptions;
   }
