@@ -3,8 +3,9 @@
   python -m venv target/clients && target/clients/bin/pip install -r .ci/clients/requirements.txt
   target/clients/bin/python .ci/clients/openai_python.py --url http://127.0.0.1:8000 --model BASE --adapter legal [--api-key K]
 
-Exit status 1 when a check failed. The 401 check needs a server that wants a key: it runs only with --api-key, and its
-absence is said. Every check is a function whose name is the sentence it proves; each is independent of the others.
+Exit status 1 when a check failed. The 401 check needs a server that wants a key and runs only with --api-key; the 429
+check needs to know how many requests fill the queue and runs only with --flood N; what did not run is said. Every
+check is a function whose name is the sentence it proves; each is independent of the others.
 """
 import argparse
 import asyncio
@@ -223,10 +224,29 @@ def a_wrong_key_is_a_401(ctx):
         raised(openai.AuthenticationError, lambda: stranger.chat.completions.create(model=ctx.model, messages=QUESTION))
 
 
+def a_full_queue_is_a_429_with_retry_after_and_the_rest_is_answered(ctx):
+    async def one(client):
+        try:
+            answer = await client.chat.completions.create(model=ctx.model, messages=QUESTION, max_tokens=4, temperature=0)
+            return text_of(answer)
+        except openai.RateLimitError as full:
+            assert 0 < float(full.response.headers["retry-after"]) <= 60, full.response.headers
+            return None
+
+    async def all_at_once():
+        async with openai.AsyncOpenAI(base_url=ctx.url, api_key=ctx.key or "none", max_retries=0, timeout=300) as client:
+            return await asyncio.gather(*(one(client) for _ in range(ctx.flood)))
+
+    answers = asyncio.run(all_at_once())
+    refused = answers.count(None)
+    assert 0 < refused < ctx.flood, f"{refused} of {ctx.flood} refused"
+    assert len(set(answers) - {None}) == 1, "greedy answers to one question differ"
+
+
 class Context:
     def __init__(self, args):
         self.url = args.url.rstrip("/").removesuffix("/v1") + "/v1"
-        self.model, self.adapter, self.key = args.model, args.adapter, args.api_key
+        self.model, self.adapter, self.key, self.flood = args.model, args.adapter, args.api_key, args.flood
         self.client = openai.OpenAI(base_url=self.url, api_key=self.key or "none", max_retries=0, timeout=120)
 
 
@@ -236,8 +256,10 @@ def main():
     parser.add_argument("--model", required=True, help="id of the base model")
     parser.add_argument("--adapter", required=True, help="id of a loaded adapter")
     parser.add_argument("--api-key", default=None, help="a key that the server accepts; without it the 401 check does not run")
+    parser.add_argument("--flood", type=int, default=0, help="more requests at once than the server runs and queues")
     ctx = Context(parser.parse_args())
-    checks = CHECKS + ([a_wrong_key_is_a_401] if ctx.key else [])
+    optional = {a_wrong_key_is_a_401: ctx.key, a_full_queue_is_a_429_with_retry_after_and_the_rest_is_answered: ctx.flood}
+    checks = CHECKS + [function for function, wanted in optional.items() if wanted]
     failed = 0
     for function in checks:
         try:
@@ -246,8 +268,8 @@ def main():
         except Exception:  # a check may fail in any way; the others still run
             failed += 1
             print(f"FAILED  {function.__name__}\n{traceback.format_exc(limit=-2)}", flush=True)
-    if not ctx.key:
-        print("not run a_wrong_key_is_a_401 (no --api-key)")
+    for function in set(optional) - set(checks):
+        print(f"not run {function.__name__} (no {'--api-key' if function is a_wrong_key_is_a_401 else '--flood'})")
     print(f"openai {openai.__version__}: {len(checks) - failed} passed, {failed} failed")
     sys.exit(1 if failed else 0)
 

@@ -61,31 +61,22 @@ def licence_answer(short, lic, label):
 
 def licence_questions(title, spdx, lic, turn):
     """(question, short answer) pairs; `turn` alternates the full name and the short one."""
-    names = [f"the {title}", spdx]
+    names = [title, spdx]
 
     def name():
         names.reverse()
         return names[turn % 2]
 
-    yes = {
-        "commercial-use": ("May I sell a product that contains code under {}?", "Yes, commercial use is permitted."),
-        "modifications": ("Can I modify code that is licensed under {}?", "Yes, modification is permitted."),
-        "private-use": ("Can my company use code under {} only internally?", "Yes, private use is permitted."),
-    }
-    for tag, (question, short) in yes.items():
-        if tag in lic["permissions"]:
-            yield question.format(name()), short
-    yield f"What do I have to do when I use code under {name()}?", f"Meet the conditions of the {title} ({spdx})."
+    if "commercial-use" in lic["permissions"]:
+        yield f"May I sell a product that contains {name()} code?", "Yes, commercial use is permitted."
+    yield f"What do I have to do when I use {name()} code?", f"Meet the conditions of the {title} ({spdx})."
     copyleft = [c for c in lic["conditions"] if c.startswith("same-license")]
-    yield (f"Do I have to publish my source code if I use code under {name()}?",
+    yield (f"Do I have to publish my source code if I use {name()} code?",
            "Yes, when you distribute the software." if "disclose-source" in lic["conditions"] else "No, source need not be disclosed.")
-    yield (f"Must my changes to code under {name()} stay under the same license?",
+    yield (f"Must my changes to {name()} code stay under the same license?",
            "Yes, it is a copyleft license." if copyleft else "No, it is a permissive license.")
-    yield (f"Does {name()} give me a patent license?",
+    yield (f"Does the {name()} give me a patent license?",
            "Yes, patent rights are granted." if "patent-use" in lic["permissions"] else "No express patent grant.")
-    yield (f"Do I have to keep the copyright notice of code under {name()}?",
-           "Yes, keep the license and copyright notice." if any(c.startswith("include-copyright") for c in lic["conditions"])
-           else "No, it does not ask for that.")
 
 
 def legal(cache):

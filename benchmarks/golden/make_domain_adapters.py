@@ -23,7 +23,7 @@ from domain_readme import write_readme
 SEED = 20
 RANK, ALPHA, BATCH, HELD_OUT = 8, 16, 8, 16
 BASE = "HuggingFaceTB/SmolLM2-135M-Instruct"
-SETTINGS = {"legal": (1e-3, 336, 2), "medical": (1e-3, 320, 1), "code": (6e-4, 320, 1)}  # learning rate, examples, epochs
+SETTINGS = {"legal": (1e-3, 232, 2), "medical": (1e-3, 240, 1), "code": (6e-4, 320, 1)}  # learning rate, examples, epochs
 
 
 def encode(tokenizer, question, answer):
@@ -87,9 +87,9 @@ def save(model, out):
     """PEFT's own files, then: float16 tensors, a fixed key order, and the hub name as the base."""
     model.save_pretrained(str(out))
     (out / "README.md").unlink(missing_ok=True)  # the empty model card; ours follows
-    (out / "adapter_model.safetensors").chmod(0o644)
     tensors = {k: v.to(torch.float16).contiguous() for k, v in load_file(out / "adapter_model.safetensors").items()}
     save_file(dict(sorted(tensors.items())), out / "adapter_model.safetensors", metadata={"format": "pt"})
+    (out / "adapter_model.safetensors").chmod(0o644)
     config = json.loads((out / "adapter_config.json").read_text())
     config["base_model_name_or_path"] = BASE
     config["target_modules"] = sorted(config["target_modules"])
