@@ -4,11 +4,12 @@
   tokenizer.py SMOLLM2_HF_FOLDER OUT_DIR     (OUT_DIR: src/test/resources/golden/tokenizer)
 
 SMOLLM2_HF_FOLDER needs tokenizer.json and tokenizer_config.json only. Writes, per tokenizer NAME
-(smollm2 and three small ones that are trained here on the corpus, all deterministic):
+(smollm2 and four small ones that are trained here on the corpus, all deterministic):
   NAME.json or NAME.json.gz   the tokenizer
   NAME.golden.json            cases: ids with and without special parsing, decodes; chat prompts
-and spm-style.gguf.json: the same vocabulary as GGUF metadata has it (tokens, scores, types), with
-the ids of transformers' own GGUF conversion.
+spm-style.gguf.json: the same vocabulary as GGUF metadata has it (tokens, scores, types), and
+smollm2-gpt2.gguf.json: SmolLM2's under pre "gpt-2", both with the ids of transformers' own GGUF
+conversion.
 """
 
 import gzip
@@ -159,6 +160,15 @@ def spm_style():
     return j
 
 
+def spm_legacy():
+    """Llama 2's published form: the prefix comes from a normalizer, so each run of text gets one."""
+    j = spm_style()
+    j["pre_tokenizer"] = None
+    j["normalizer"] = {"type": "Sequence", "normalizers": [
+        {"type": "Prepend", "prepend": "▁"}, {"type": "Replace", "pattern": {"String": " "}, "content": "▁"}]}
+    return j
+
+
 def gguf_of(j):
     """A sentencepiece vocabulary as llama.cpp's converter writes it; </s> gets pieces that merge into it."""
     tokens = sorted(j["model"]["vocab"], key=j["model"]["vocab"].get)
@@ -183,6 +193,12 @@ def random_decodes(tok, size):
     rng = random.Random(SEED)
     rows = [[rng.randrange(size) for _ in range(rng.randrange(1, 24))] for _ in range(40)]
     return [{"ids": r, "decoded": tok.decode(r, skip_special_tokens=True)} for r in rows]
+
+
+def gguf_cases(metadata):
+    backend, _ = convert_gguf_tokenizer("llama", metadata)
+    plain = split_special(backend)
+    return [{"text": t, "ids": backend.encode(t, add_special_tokens=False).ids, "plain": plain(t)} for t in CORPUS]
 
 
 def write(path, value):
@@ -245,14 +261,18 @@ def main():
     for name, j, template, bos, eos in (
             ("llama3-style", llama3_style(), LLAMA3_TEMPLATE, "<|begin_of_text|>", "<|eot_id|>"),
             ("qwen2-style", qwen2_style(), QWEN_TEMPLATE, "<|endoftext|>", "<|im_end|>"),
-            ("spm-style", spm_style(), SPM_TEMPLATE, "<s>", "</s>")):
+            ("spm-style", spm_style(), SPM_TEMPLATE, "<s>", "</s>"),
+            ("spm-legacy", spm_legacy(), SPM_TEMPLATE, "<s>", "</s>")):
         write(out / f"{name}.json", j)
         golden(out, name, j, template, bos, eos)
     metadata = gguf_of(spm_style())
-    backend, _ = convert_gguf_tokenizer("llama", dict(metadata, tokenizer_type="llama"))
-    encode = split_special(backend)
-    write(out / "spm-style.gguf.json", dict(metadata, cases=[
-        {"text": t, "ids": backend.encode(t, add_special_tokens=False).ids, "plain": encode(t)} for t in CORPUS]))
+    write(out / "spm-style.gguf.json", dict(metadata, cases=gguf_cases(dict(metadata, tokenizer_type="llama"))))
+    model = json.loads(text)["model"]
+    tokens = sorted(model["vocab"], key=model["vocab"].get)
+    write(out / "smollm2-gpt2.gguf.json", {"cases": gguf_cases({
+        "tokenizer_type": "gpt2", "pre_tokenizer_type": "gpt-2", "tokens": tokens,
+        "merges": [" ".join(m) for m in model["merges"]], "token_type": [3] * 17 + [1] * (len(tokens) - 17)})})
+
 
 
 if __name__ == "__main__":

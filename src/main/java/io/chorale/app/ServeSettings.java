@@ -6,6 +6,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
 import java.util.OptionalInt;
+import java.util.stream.Stream;
 
 /**
  * The settings of one server, checked whole: whoever holds this record need not check again.
@@ -120,8 +121,12 @@ record ServeSettings(
 
   private static List<Path> adapterRoots(Optional<List<String>> given) {
     if (given.isEmpty() || given.get().isEmpty()) {
-      Path root = Path.of(ChoraleConfig.ADAPTER_ROOT);
-      return Files.isDirectory(root) ? List.of(root.toAbsolutePath().normalize()) : List.of();
+      // The launcher says where the repository is, for a start from another folder.
+      return Stream.of("", System.getProperty("launcher.home", ""))
+          .map(folder -> Path.of(folder, ChoraleConfig.ADAPTER_ROOT).toAbsolutePath().normalize())
+          .filter(Files::isDirectory)
+          .limit(1)
+          .toList();
     }
     return given.get().stream()
         .map(Path::of)

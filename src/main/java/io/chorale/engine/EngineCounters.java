@@ -4,15 +4,21 @@ import io.chorale.sched.BlockAllocator;
 import io.chorale.sched.ScheduledBatch;
 import io.chorale.sched.ScheduledRows;
 import io.chorale.sched.Scheduler;
+import io.chorale.sched.SchedulerOptions;
 
 /** Running totals of the engine thread, and the snapshot that others read. */
 final class EngineCounters {
+  private final SchedulerOptions options;
   private long steps;
   private long promptTokens;
   private long cachedPromptTokens;
   private long generatedTokens;
   private long failedSteps;
   private double lastStepMs;
+
+  EngineCounters(SchedulerOptions options) {
+    this.options = options;
+  }
 
   void step(ScheduledBatch batch, StepResult result, long nanos) {
     steps++;
@@ -41,8 +47,8 @@ final class EngineCounters {
         blocks.cached(),
         blocks.used(),
         blocks.total(),
-        scheduler.options().blockTokens(),
-        scheduler.options().maxLoras(),
+        options.blockTokens(),
+        options.maxLoras(),
         scheduler.residentAdapterKeys(),
         scheduler.runningAdapterKeys(),
         scheduler.waitingAdapterKeys(),

@@ -5,6 +5,7 @@ import io.chorale.sched.FinishReason;
 import io.chorale.sched.ScheduledBatch;
 import io.chorale.sched.ScheduledRows;
 import io.chorale.sched.Scheduler;
+import io.chorale.sched.SchedulerOptions;
 import io.chorale.sched.Sequence;
 import io.chorale.sched.SequenceState;
 import java.util.ArrayList;
@@ -34,19 +35,19 @@ public final class EngineLoop implements Engine, AutoCloseable {
   private final AtomicInteger queued = new AtomicInteger();
   private final AtomicLong nextId = new AtomicLong();
   private final Map<Sequence, Generation> generations = new HashMap<>();
-  private final EngineCounters counters = new EngineCounters();
+  private final EngineCounters counters;
   private final Thread thread;
   private volatile EngineStats stats;
   private volatile boolean accepting = true;
   private boolean stopping;
 
   /** Starts the thread at once; the loop owns the runner from here on. */
-  public EngineLoop(
-      Scheduler scheduler, ModelRunner runner, EngineOptions options, int maxModelTokens) {
-    this.scheduler = scheduler;
+  public EngineLoop(SchedulerOptions scheduling, ModelRunner runner, EngineOptions options) {
+    this.scheduler = new Scheduler(scheduling);
     this.runner = runner;
     this.options = options;
-    this.maxModelTokens = maxModelTokens;
+    this.counters = new EngineCounters(scheduling);
+    this.maxModelTokens = (int) scheduling.maxSequenceTokens();
     this.stats = counters.snapshot(true, scheduler);
     this.thread = new Thread(this::run, "chorale-engine");
     this.thread.start();

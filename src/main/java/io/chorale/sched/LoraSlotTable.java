@@ -62,11 +62,11 @@ final class LoraSlotTable {
     lastUse[slot] = ++clock;
   }
 
-  /** Empties the adapter's slot, if it has one. */
-  void vacate(int adapterKey) {
+  /** Empties the adapter's slot and returns it; {@link #NO_LORA} if it has none. */
+  int vacate(int adapterKey) {
     int slot = slotOf(adapterKey);
     if (slot == NO_LORA) {
-      return;
+      return NO_LORA;
     }
     if (users[slot] > 0) {
       throw new IllegalStateException(
@@ -75,6 +75,7 @@ final class LoraSlotTable {
     }
     adapterKeys[slot] = EMPTY;
     lastUse[slot] = 0;
+    return slot;
   }
 
   List<Integer> residents() {

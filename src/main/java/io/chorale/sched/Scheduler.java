@@ -77,6 +77,7 @@ public final class Scheduler {
     final List<ScheduledRows> decodes = new ArrayList<>();
     final List<ScheduledRows> prefills = new ArrayList<>();
     final List<Seating> seatings = new ArrayList<>();
+    int totalRows;
     int prefillBudget;
     boolean shortOfBlocks;
 
@@ -92,6 +93,7 @@ public final class Scheduler {
     private ScheduledRows rows(Sequence sequence, int count) {
       int start = sequence.computedTokens();
       kv.cover(sequence, start + count);
+      totalRows += count;
       return new ScheduledRows(
           sequence,
           start,
@@ -103,12 +105,11 @@ public final class Scheduler {
 
     ScheduledBatch batch() {
       decodes.addAll(prefills);
-      return new ScheduledBatch(
-          decodes, seatings, decodes.stream().mapToInt(ScheduledRows::count).sum());
+      return new ScheduledBatch(decodes, seatings, totalRows);
     }
   }
 
-  /** Puts together the next step; empty only if nothing waits or runs. */
+  /** The next step; empty only if nothing waits or runs. */
   public ScheduledBatch schedule() {
     if (inFlight != null) {
       throw new IllegalStateException(
@@ -190,12 +191,13 @@ public final class Scheduler {
     int chunk =
         Math.min(
             sequence.length() - cached, Math.min(options.prefillChunkTokens(), step.prefillBudget));
-    // A preempted sequence comes back when all of it fits, or it would be sent away again at once.
+    // A preempted sequence takes all its blocks at once, or it might be sent away again and again.
     int end = sequence.preemptions() > 0 ? sequence.length() : cached + chunk;
     if (!kv.canHold(end, hits)) {
       return false;
     }
     kv.share(sequence, hits);
+    kv.cover(sequence, end);
     if (sequence.hasAdapter()) {
       loras.seat(sequence.adapterKey(), step.seatings);
     }
@@ -215,7 +217,10 @@ public final class Scheduler {
    */
   public List<Sequence> commit(ScheduledBatch batch, int[] sampled) {
     requireInFlight(batch);
-    long samples = batch.rows().stream().filter(ScheduledRows::samples).count();
+    int samples = 0;
+    for (ScheduledRows rows : batch.rows()) {
+      samples += rows.samples() ? 1 : 0;
+    }
     if (samples != sampled.length) {
       throw new IllegalArgumentException(
           "%d tokens for a batch that samples %d".formatted(sampled.length, samples));
@@ -232,7 +237,7 @@ public final class Scheduler {
       kv.indexFullBlocks(sequence);
       if (rows.samples()) {
         sequence.append(token);
-        FinishReason reason = ending(sequence, token);
+        FinishReason reason = sequence.ending(options.maxSequenceTokens());
         if (reason != null) {
           finish(sequence, reason);
           finished.add(sequence);
@@ -259,9 +264,10 @@ public final class Scheduler {
   /**
    * Forgets an adapter version: empties its loraSlot and drops its cached prefixes.
    *
+   * @return the loraSlot that is empty now, or -1 if the adapter had none
    * @throws IllegalStateException if a sequence that has not ended needs it
    */
-  public void retireAdapter(int adapterKey) {
+  public int retireAdapter(int adapterKey) {
     if (adapterKey < 0) {
       throw new IllegalArgumentException(
           "adapterKey is %d, wanted 0 or more".formatted(adapterKey));
@@ -271,8 +277,9 @@ public final class Scheduler {
           "adapter %d is retired but running or waiting sequences need it; end them first"
               .formatted(adapterKey));
     }
-    loras.vacate(adapterKey);
+    int loraSlot = loras.vacate(adapterKey);
     kv.forget(adapterKey);
+    return loraSlot;
   }
 
   public boolean hasWork() {
@@ -307,7 +314,6 @@ public final class Scheduler {
     return adapterKeys(waiting);
   }
 
-  /** Sequences sent back to WAITING since the start. */
   public long preemptions() {
     return preemptions;
   }
@@ -359,16 +365,6 @@ public final class Scheduler {
     running.add(at, sequence);
   }
 
-  private FinishReason ending(Sequence sequence, int token) {
-    if (sequence.params().stopTokenIds().contains(token)) {
-      return FinishReason.STOP;
-    }
-    return sequence.generatedTokens() == sequence.params().maxTokens()
-            || sequence.length() == options.maxSequenceTokens()
-        ? FinishReason.LENGTH
-        : null;
-  }
-
   private void finish(Sequence sequence, FinishReason reason) {
     running.remove(sequence);
     release(sequence);
@@ -385,7 +381,7 @@ public final class Scheduler {
   private void requireInFlight(ScheduledBatch batch) {
     if (batch != inFlight) {
       throw new IllegalStateException(
-          "the batch of %d rows is not in flight".formatted(batch.totalRows()));
+          "batch of %d rows is not in flight".formatted(batch.totalRows()));
     }
   }
 

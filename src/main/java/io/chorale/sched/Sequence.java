@@ -162,6 +162,15 @@ public final class Sequence {
     tokens[length++] = token;
   }
 
+  /** Why the sequence ends after its last sampled token, or null if it goes on. */
+  FinishReason ending(int maxSequenceTokens) {
+    if (params.stopTokenIds().contains(tokens[length - 1])) {
+      return FinishReason.STOP;
+    }
+    boolean full = generatedTokens() == params.maxTokens() || length == maxSequenceTokens;
+    return full ? FinishReason.LENGTH : null;
+  }
+
   void preempt() {
     state = SequenceState.WAITING;
     computedTokens = 0;

@@ -92,6 +92,12 @@ final class GgufVocabulary {
   }
 
   private void sentencepiece(ObjectNode root) {
+    String architecture = String.valueOf(metadata.get("general.architecture"));
+    if (architecture.startsWith("gemma") || architecture.equals("phi3")) {
+      throw new IllegalArgumentException(
+          "the tokenizer of architecture '%s' treats spaces in a way that GGUF does not record; put the model's tokenizer.json beside it"
+              .formatted(architecture));
+    }
     boolean prefixed =
         !Boolean.FALSE.equals(metadata.getOrDefault(PREFIX + "add_space_prefix", true));
     root.set(

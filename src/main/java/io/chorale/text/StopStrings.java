@@ -29,7 +29,7 @@ public final class StopStrings {
       if (this.stops[s].isEmpty()) {
         throw new IllegalArgumentException("stop[" + s + "] is empty, wanted at least 1 character");
       }
-      Surrogates.refuse("stop[" + s + "]", this.stops[s]);
+      Tokenizer.refuseLoneSurrogates("stop[" + s + "]", this.stops[s]);
       borders[s] = borders(this.stops[s]);
     }
   }

@@ -1,5 +1,6 @@
 package io.chorale.text;
 
+import io.chorale.text.TokenizerJson.Spelling;
 import java.nio.charset.StandardCharsets;
 
 /**

@@ -1,6 +1,7 @@
 package io.chorale.text;
 
 import io.chorale.text.TokenizerJson.AddedToken;
+import io.chorale.text.TokenizerJson.Spelling;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
@@ -90,7 +91,7 @@ public final class Tokenizer {
    * @throws IllegalArgumentException naming the char index of a lone surrogate
    */
   public int[] encode(String text, boolean parseSpecial) {
-    Surrogates.refuse("text", text);
+    refuseLoneSurrogates("text", text);
     return (parseSpecial ? published : guarded).encode(text);
   }
 
@@ -174,5 +175,29 @@ public final class Tokenizer {
       }
     }
     return secrets;
+  }
+
+  /**
+   * Half characters are legal in a Java string and in JSON escapes, but no UTF-8 exists for them.
+   *
+   * @param what names the text in the error
+   * @throws IllegalArgumentException naming the char index of the first lone surrogate
+   */
+  static void refuseLoneSurrogates(String what, String text) {
+    for (int i = 0; i < text.length(); i++) {
+      char c = text.charAt(i);
+      if (!Character.isSurrogate(c)) {
+        continue;
+      }
+      if (Character.isHighSurrogate(c)
+          && i + 1 < text.length()
+          && Character.isLowSurrogate(text.charAt(i + 1))) {
+        i++;
+      } else {
+        throw new IllegalArgumentException(
+            "%s has a lone surrogate U+%04X at char %d, wanted whole characters; was the text cut there?"
+                .formatted(what, (int) c, i));
+      }
+    }
   }
 }

@@ -21,6 +21,16 @@ final class TokenizerJson {
   private static final Set<String> SENTENCEPIECE_STEPS =
       Set.of("Replace", "ByteFallback", "Fuse", "Strip");
 
+  /** How a vocabulary writes text, read off its decoder. */
+  enum Spelling {
+    /** Every character of a token is one byte ({@link ByteAlphabet}). */
+    BYTE_LEVEL,
+    /** {@code ▁} is a space, {@code <0xNN>} a byte. */
+    SENTENCEPIECE,
+    /** As before; encoding put a space in front, so decoding takes one away. */
+    SENTENCEPIECE_PREFIXED
+  }
+
   /**
    * A token matched in the text before the model sees it.
    *

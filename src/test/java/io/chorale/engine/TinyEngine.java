@@ -15,9 +15,10 @@ import io.chorale.model.StepLimits;
 import io.chorale.model.WeightLoader;
 import io.chorale.quant.TensorType;
 import io.chorale.sched.SamplingParams;
-import io.chorale.sched.Scheduler;
 import io.chorale.sched.SchedulerOptions;
 import io.chorale.tensor.TorchDevice;
+import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.file.Path;
@@ -37,8 +38,7 @@ public final class TinyEngine implements AutoCloseable {
 
   public TinyEngine(int blocks, int maxLoras, int maxQueued, LoraSource adapters) {
     CausalLm model;
-    Path files = Path.of("src/test/resources/golden/models/llama");
-    try (BaseModelFiles base = BaseModelFiles.open(files, Quantization.NONE)) {
+    try (BaseModelFiles base = open()) {
       model =
           new WeightLoader(base, new TorchOps(TorchDevice.CPU, WeightForm.DENSE))
               .load(new StepLimits(32, 8), layer -> {});
@@ -46,10 +46,18 @@ public final class TinyEngine implements AutoCloseable {
     SchedulerOptions options = new SchedulerOptions(32, 16, 4, blocks, maxLoras, 200, 8, true);
     this.loop =
         new EngineLoop(
-            new Scheduler(options),
+            options,
             new ModelRunner(model, adapters, blocks, 4, maxLoras),
-            new EngineOptions(maxQueued, 2000),
-            200);
+            new EngineOptions(maxQueued, 2000));
+  }
+
+  private static BaseModelFiles open() {
+    try {
+      return BaseModelFiles.open(
+          Path.of("src/test/resources/golden/models/llama"), Quantization.NONE);
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
   }
 
   public static GenerationRequest greedy(int[] prompt, int adapterKey, int tokens, TokenSink sink) {
@@ -80,8 +88,7 @@ public final class TinyEngine implements AutoCloseable {
     private final ModelSpec spec;
 
     SeededAdapters() {
-      Path files = Path.of("src/test/resources/golden/models/llama");
-      try (BaseModelFiles base = BaseModelFiles.open(files, Quantization.NONE)) {
+      try (BaseModelFiles base = open()) {
         spec = base.spec();
       }
     }

@@ -4,8 +4,10 @@ import io.chorale.kernel.ForwardInputs;
 import io.chorale.kernel.KvPages;
 import io.chorale.kernel.LoraTable;
 import io.chorale.kernel.Ops;
+import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.stream.IntStream;
 
@@ -19,7 +21,7 @@ public final class TinyModel implements AutoCloseable {
   private final KvPages pages;
   private final LoraTable lora;
 
-  public TinyModel(Path files, Quantization quantization, Ops ops) {
+  public TinyModel(Path files, Quantization quantization, Ops ops) throws IOException {
     try (BaseModelFiles base = BaseModelFiles.open(files, quantization)) {
       this.model = new WeightLoader(base, ops).load(new StepLimits(64, 5), layer -> {});
     }
@@ -51,7 +53,7 @@ public final class TinyModel implements AutoCloseable {
           (first, rows, logits) -> {
             int vocab = model.spec().vocab();
             for (int i = 0; i < rows; i++) {
-              out.add(java.util.Arrays.copyOfRange(logits, i * vocab, (i + 1) * vocab));
+              out.add(Arrays.copyOfRange(logits, i * vocab, (i + 1) * vocab));
             }
           });
       start += chunk;
@@ -62,7 +64,7 @@ public final class TinyModel implements AutoCloseable {
   private static ForwardInputs inputs(int[] ids, int loraSlot, int start, int count) {
     int[] table = IntStream.range(0, BLOCKS).map(i -> BLOCKS - 1 - i).toArray();
     return new ForwardInputs(
-        java.util.Arrays.copyOfRange(ids, start, start + count),
+        Arrays.copyOfRange(ids, start, start + count),
         IntStream.range(start, start + count).toArray(),
         IntStream.range(0, count).map(i -> loraSlot).toArray(),
         new int[] {0},

@@ -15,7 +15,7 @@ import org.junit.jupiter.api.Test;
 
 /** Thousands of random workloads, each decided by its seed alone, against {@link FakeModel}. */
 class SchedulerPropertyTest {
-  private static final int SEEDS = 3000;
+  private static final int SEEDS = 2000;
   private static final int VOCABULARY = 7;
   private static final int STOP = 0;
   private static final int STEPS = 60;

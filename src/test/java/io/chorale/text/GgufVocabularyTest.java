@@ -15,6 +15,7 @@ import java.util.stream.StreamSupport;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class GgufVocabularyTest {
   @ParameterizedTest
@@ -40,16 +41,22 @@ class GgufVocabularyTest {
     }
   }
 
-  @Test
-  void unnamedSplittingIsThatOfGpt2WhichKeepsDigitsTogether() {
+  @ParameterizedTest
+  @ValueSource(strings = {"gpt-2", "default", ""})
+  void unnamedSplittingIsThatOfGpt2AsInTransformers(String pre) {
     // Given
-    Map<String, Object> metadata = GoldenTokenizer.of("smollm2").asGguf("gpt-2");
-    Tokenizer named = Tokenizer.fromGguf(metadata);
-    metadata.remove("tokenizer.ggml.pre");
+    Map<String, Object> metadata = GoldenTokenizer.of("smollm2").asGguf(pre);
+    if (pre.isEmpty()) {
+      metadata.remove("tokenizer.ggml.pre");
+    }
     // When
-    Tokenizer unnamed = Tokenizer.fromGguf(metadata);
+    Tokenizer tokenizer = Tokenizer.fromGguf(metadata);
     // Then
-    assertArrayEquals(named.encode("It's 1000 x", true), unnamed.encode("It's 1000 x", true));
+    for (Case expected : GoldenTokenizer.cases(GoldenTokenizer.tree("smollm2-gpt2.gguf.json"))) {
+      assertArrayEquals(expected.ids(), tokenizer.encode(expected.text(), true), expected.text());
+      assertArrayEquals(
+          expected.plain(), tokenizer.encode(expected.text(), false), expected.text());
+    }
   }
 
   @Test
@@ -130,6 +137,19 @@ class GgufVocabularyTest {
     // Then
     assertTrue(error.getMessage().contains(key), error.getMessage());
     assertTrue(error.getMessage().contains(wanted), error.getMessage());
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"gemma", "gemma2", "gemma3", "phi3"})
+  void sentencepieceOfAnArchitectureThatSpellsSpacesOtherwiseIsRefused(String architecture) {
+    // Given
+    Map<String, Object> metadata = sentencepiece(GoldenTokenizer.tree("spm-style.gguf.json"));
+    metadata.put("general.architecture", architecture);
+    // When
+    var error = assertThrows(IllegalArgumentException.class, () -> Tokenizer.fromGguf(metadata));
+    // Then
+    assertTrue(error.getMessage().contains("'" + architecture + "'"), error.getMessage());
+    assertTrue(error.getMessage().contains("tokenizer.json beside it"), error.getMessage());
   }
 
   @Test

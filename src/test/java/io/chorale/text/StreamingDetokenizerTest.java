@@ -13,7 +13,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 class StreamingDetokenizerTest {
   @ParameterizedTest
-  @ValueSource(strings = {"smollm2", "llama3-style", "qwen2-style", "spm-style"})
+  @ValueSource(strings = {"smollm2", "llama3-style", "qwen2-style", "spm-style", "spm-legacy"})
   void piecesOfATextPutTogetherAreItsDecodingByTransformers(String name) {
     // Given
     GoldenTokenizer golden = GoldenTokenizer.of(name);

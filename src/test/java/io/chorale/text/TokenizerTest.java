@@ -25,7 +25,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 class TokenizerTest {
   @ParameterizedTest
-  @ValueSource(strings = {"smollm2", "llama3-style", "qwen2-style", "spm-style"})
+  @ValueSource(strings = {"smollm2", "llama3-style", "qwen2-style", "spm-style", "spm-legacy"})
   void idsAreThoseOfTransformers(String name) {
     // Given
     GoldenTokenizer golden = GoldenTokenizer.of(name);
@@ -38,7 +38,7 @@ class TokenizerTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"smollm2", "llama3-style", "qwen2-style", "spm-style"})
+  @ValueSource(strings = {"smollm2", "llama3-style", "qwen2-style", "spm-style", "spm-legacy"})
   void specialTokensAreOrdinaryTextWhereTransformersSplitsThem(String name) {
     // Given
     GoldenTokenizer golden = GoldenTokenizer.of(name);
@@ -51,7 +51,7 @@ class TokenizerTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"smollm2", "llama3-style", "qwen2-style", "spm-style"})
+  @ValueSource(strings = {"smollm2", "llama3-style", "qwen2-style", "spm-style", "spm-legacy"})
   void decodedTextIsThatOfTransformers(String name) {
     // Given
     GoldenTokenizer golden = GoldenTokenizer.of(name);

@@ -213,11 +213,7 @@ public final class PeftReader {
   private TensorData take(ModuleId id, Part part) {
     String name = unused.getOrDefault(id, Map.of()).get(part);
     if (name == null) {
-      String there = String.join(", ", unused.getOrDefault(id, Map.of()).values());
-      throw new IllegalArgumentException(
-          "%s has no tensor ending in %s%s"
-              .formatted(
-                  id, label(part).strip(), there.isEmpty() ? "" : " (it has " + there + ")"));
+      throw new IllegalArgumentException("%s has no %s tensor".formatted(id, label(part).strip()));
     }
     unused.get(id).remove(part);
     return tensors.tensor(name);

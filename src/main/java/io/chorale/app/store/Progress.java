@@ -19,9 +19,11 @@ public final class Progress {
     this.terminal = terminal;
   }
 
-  /** On standard error; the launcher says with {@code -Dchorale.tty=true} that it is a terminal. */
+  /**
+   * On standard error; the launcher says with {@code -Dlauncher.tty=true} that it is a terminal.
+   */
   public static Progress onStandardError() {
-    return new Progress(System.err, Boolean.getBoolean("chorale.tty"));
+    return new Progress(System.err, Boolean.getBoolean("launcher.tty"));
   }
 
   /** One line of its own. */
