@@ -57,8 +57,7 @@ class CallerRoles implements HttpAuthenticationMechanism {
   /** What a caller with this key (null: none) and place may do. */
   Set<String> roles(String key, boolean local) {
     Set<String> roles = new HashSet<>();
-    boolean admin =
-        access.adminKey().isPresent() ? same(access.adminKey().get(), key) : local;
+    boolean admin = access.adminKey().isPresent() ? same(access.adminKey().get(), key) : local;
     boolean inference = access.apiKeys().isEmpty();
     for (String known : access.apiKeys()) {
       inference |= same(known, key); // no early exit: time must not tell which key came close
@@ -76,7 +75,10 @@ class CallerRoles implements HttpAuthenticationMechanism {
   ApiError refusal(RoutingContext rc, Class<?> resource) {
     RolesAllowed needed = resource == null ? null : resource.getAnnotation(RolesAllowed.class);
     boolean admin = needed != null && Arrays.asList(needed.value()).contains(ServeAccess.ADMIN);
-    String key = bearer(rc);
+    return refusal(bearer(rc), admin);
+  }
+
+  ApiError refusal(String key, boolean admin) {
     if (admin && access.adminKey().isEmpty()) {
       return new ApiError(
           403,
@@ -86,7 +88,7 @@ class CallerRoles implements HttpAuthenticationMechanism {
           "Adapter routes are open to this machine only while no admin key is set; start the server"
               + " with --admin-key-file to call them from elsewhere.");
     }
-    if (admin && roles(key, false).contains(ServeAccess.INFERENCE) && !access.apiKeys().isEmpty()) {
+    if (admin && !access.apiKeys().isEmpty() && roles(key, false).contains(ServeAccess.INFERENCE)) {
       return new ApiError(
           403,
           "permission_error",
@@ -120,7 +122,9 @@ class CallerRoles implements HttpAuthenticationMechanism {
 
   private static boolean isLocal(RoutingContext rc) {
     SocketAddress remote = rc.request().remoteAddress();
-    return remote != null && isLoopback(remote.hostAddress()) && isLocalHost(rc.request().getHeader("Host"));
+    return remote != null
+        && isLoopback(remote.hostAddress())
+        && isLocalHost(rc.request().getHeader("Host"));
   }
 
   /** An IP address as text (never a name: nothing is resolved). */

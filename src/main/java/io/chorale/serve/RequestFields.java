@@ -69,7 +69,8 @@ public final class RequestFields {
         null,
         "invalid_json",
         "We could not parse the JSON body of your request%s: %s"
-            .formatted(place, detail > 0 && shown.length() > detail ? shown.substring(0, detail) : shown));
+            .formatted(
+                place, detail > 0 && shown.length() > detail ? shown.substring(0, detail) : shown));
   }
 
   /** A lone surrogate has no UTF-8 form, so no tokenizer could answer for it. */
@@ -242,9 +243,7 @@ public final class RequestFields {
 
   public ApiError missing(String name) {
     return ApiError.invalid(
-        at(name),
-        "missing_required_parameter",
-        "Missing required parameter: '" + at(name) + "'.");
+        at(name), "missing_required_parameter", "Missing required parameter: '" + at(name) + "'.");
   }
 
   public ApiError wrongType(String name, String wanted, JsonNode got) {

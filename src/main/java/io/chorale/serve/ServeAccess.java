@@ -19,18 +19,14 @@ public record ServeAccess(List<String> apiKeys, Optional<String> adminKey) {
 
   public ServeAccess {
     apiKeys = List.copyOf(apiKeys);
-    if (apiKeys.stream().anyMatch(String::isBlank) || adminKey.filter(String::isBlank).isPresent()) {
+    if (apiKeys.stream().anyMatch(String::isBlank)
+        || adminKey.filter(String::isBlank).isPresent()) {
       throw new IllegalArgumentException("a key is blank; remove the empty line or set the key");
     }
     if (adminKey.isPresent() && apiKeys.contains(adminKey.get())) {
       throw new IllegalArgumentException(
           "the admin key is also an inference key; every client could change adapters. Use another");
     }
-  }
-
-  /** Keys of a file's text: one per line, blank lines and lines that start with # left out. */
-  public static List<String> keysOf(String text) {
-    return text.lines().map(String::strip).filter(l -> !l.isEmpty() && l.charAt(0) != '#').toList();
   }
 
   @Override

@@ -28,8 +28,7 @@ final class AdapterErrors {
   }
 
   private static ApiError error(int status, String code, AdapterException e) {
-    return new ApiError(
-        status, ApiError.INVALID_REQUEST, null, code, e.getMessage());
+    return new ApiError(status, ApiError.INVALID_REQUEST, null, code, e.getMessage());
   }
 
   /** Runs a registration and counts how it went. */

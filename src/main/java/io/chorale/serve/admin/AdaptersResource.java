@@ -153,9 +153,7 @@ class AdaptersResource {
   @APIResponse(ref = "Error404", responseCode = "404")
   @APIResponse(ref = "Error409", responseCode = "409")
   @APIResponse(ref = "Error429", responseCode = "429")
-  @RequestBody(
-      required = true,
-      content = @Content(schema = @Schema(implementation = Put.class)))
+  @RequestBody(required = true, content = @Content(schema = @Schema(implementation = Put.class)))
   public Response put(@PathParam("name") String name, byte[] body) {
     Put put = Put.read(body);
     java.nio.file.Path path = AdapterErrors.path("path", put.path());
@@ -163,7 +161,8 @@ class AdaptersResource {
       boolean replaced = adapters.find(name).isPresent();
       AdapterInfo info =
           AdapterErrors.counted(
-              metrics, () -> adapters.register(name, path, new RegisterOptions(true, put.expected())));
+              metrics,
+              () -> adapters.register(name, path, new RegisterOptions(true, put.expected())));
       return Response.status(replaced ? 200 : 201).entity(Adapter.of(info)).build();
     } catch (AdapterException e) {
       throw AdapterErrors.of(e);

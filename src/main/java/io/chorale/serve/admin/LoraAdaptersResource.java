@@ -77,9 +77,7 @@ class LoraAdaptersResource {
   @APIResponse(ref = "Error400", responseCode = "400")
   @APIResponse(ref = "Error403", responseCode = "403")
   @APIResponse(ref = "Error404", responseCode = "404")
-  @RequestBody(
-      required = true,
-      content = @Content(schema = @Schema(implementation = Load.class)))
+  @RequestBody(required = true, content = @Content(schema = @Schema(implementation = Load.class)))
   public Response load(byte[] body) {
     Load load = Load.read(body);
     if (isEmpty(load.loraName()) || isEmpty(load.loraPath())) {
@@ -110,9 +108,7 @@ class LoraAdaptersResource {
   @APIResponse(ref = "Error400", responseCode = "400")
   @APIResponse(ref = "Error403", responseCode = "403")
   @APIResponse(ref = "Error404", responseCode = "404")
-  @RequestBody(
-      required = true,
-      content = @Content(schema = @Schema(implementation = Unload.class)))
+  @RequestBody(required = true, content = @Content(schema = @Schema(implementation = Unload.class)))
   public Response unload(byte[] body) {
     String name = RequestFields.parse(body).string("lora_name");
     if (isEmpty(name)) {
@@ -157,7 +153,10 @@ class LoraAdaptersResource {
               NOT_FOUND,
               null,
               ours.code(),
-              "Loading lora " + load.loraName() + " failed: No adapter found for " + e.getMessage());
+              "Loading lora "
+                  + load.loraName()
+                  + " failed: No adapter found for "
+                  + e.getMessage());
       case INVALID_ADAPTER, INVALID_NAME ->
           new ApiError(400, "BadRequestError", null, ours.code(), e.getMessage());
       case NOT_FOUND, PATH_FORBIDDEN, VERSION_MISMATCH, BUSY -> ours;

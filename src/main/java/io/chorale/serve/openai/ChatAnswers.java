@@ -56,8 +56,7 @@ record ChatAnswers(AnswerFormat.Head head) implements AnswerFormat {
   }
 
   @Override
-  public byte[] chunk(
-      Choice choice, String text, List<Choice.Entry> entries, String finishReason) {
+  public byte[] chunk(Choice choice, String text, List<Choice.Entry> entries, String finishReason) {
     return chunk(
         new ChunkChoice(
             choice.index(),
@@ -122,9 +121,7 @@ record ChatAnswers(AnswerFormat.Head head) implements AnswerFormat {
         int id = at.topIds()[i];
         top.add(
             new Alternative(
-                head.tokenText(id),
-                AnswerFormat.finite(at.topLogprobs()[i]),
-                head.tokenBytes(id)));
+                head.tokenText(id), AnswerFormat.finite(at.topLogprobs()[i]), head.tokenBytes(id)));
       }
       tokens.add(
           new Token(

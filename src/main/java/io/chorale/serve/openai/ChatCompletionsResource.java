@@ -47,9 +47,7 @@ class ChatCompletionsResource {
       responseCode = "200",
       description = "The answer; with stream = true as server-sent events, ended by [DONE]",
       content = {
-        @Content(
-            mediaType = MediaType.APPLICATION_JSON,
-            schema = @Schema(ref = "ChatCompletion")),
+        @Content(mediaType = MediaType.APPLICATION_JSON, schema = @Schema(ref = "ChatCompletion")),
         @Content(
             mediaType = MediaType.SERVER_SENT_EVENTS,
             schema = @Schema(ref = "ChatCompletionChunk"))

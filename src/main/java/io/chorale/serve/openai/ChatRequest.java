@@ -83,7 +83,8 @@ record ChatRequest(
     fields.neutral("tool_choice", v -> v.asText().matches("none|auto"));
     fields.neutral("function_call", v -> v.asText().matches("none|auto"));
     fields.neutral("parallel_tool_calls", JsonNode::isBoolean);
-    fields.neutral("modalities", v -> v.isArray() && v.size() == 1 && v.path(0).asText().equals("text"));
+    fields.neutral(
+        "modalities", v -> v.isArray() && v.size() == 1 && v.path(0).asText().equals("text"));
     fields.neutral("reasoning_effort", v -> v.asText().equals("none"));
     fields.neutral("verbosity", v -> v.asText().equals("medium"));
     fields.neutral("echo", v -> v.isBoolean() && !v.booleanValue());

@@ -38,8 +38,7 @@ class ChatRequests {
   private final int vocabSize;
   private volatile int longestTokenBytes;
 
-  ChatRequests(
-      Engine engine, AdapterRegistry adapters, ServedModel model, RequestMetrics metrics) {
+  ChatRequests(Engine engine, AdapterRegistry adapters, ServedModel model, RequestMetrics metrics) {
     this.engine = engine;
     this.adapters = adapters;
     this.model = model;
@@ -181,11 +180,7 @@ class ChatRequests {
   }
 
   private Uni<Response> submit(
-      Job job,
-      AnswerFormat format,
-      AnswerFormat.Head head,
-      AdapterLease lease,
-      RoutingContext rc) {
+      Job job, AnswerFormat format, AnswerFormat.Head head, AdapterLease lease, RoutingContext rc) {
     List<Choice> choices = new ArrayList<>();
     Context context = Vertx.currentContext();
     SamplingFields sampling = job.sampling();

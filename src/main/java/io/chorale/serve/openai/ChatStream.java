@@ -231,8 +231,7 @@ final class ChatStream {
 
   private void sendEnd(Choice choice) {
     if (setup.streaming()) {
-      sse()
-          .event(setup.format().chunk(choice, "", choice.takeEntries(), choice.finishReason()));
+      sse().event(setup.format().chunk(choice, "", choice.takeEntries(), choice.finishReason()));
     }
   }
 
@@ -245,8 +244,7 @@ final class ChatStream {
       return;
     }
     answered = true;
-    AnswerFormat.Usage usage =
-        AnswerFormat.Usage.of(setup.choices(), setup.choicesPerPrompt());
+    AnswerFormat.Usage usage = AnswerFormat.Usage.of(setup.choices(), setup.choicesPerPrompt());
     if (setup.streaming()) {
       if (setup.head().includeUsage()) {
         sse().event(setup.format().usageChunk(usage));

@@ -85,7 +85,8 @@ final class Choice {
     StreamingDetokenizer prompt = new StreamingDetokenizer(plan.tokenizer());
     int offset = 0;
     for (int i = 0; i < logprobs.length; i++) {
-      entries.add(new Entry(plan.promptIds()[i], logprobs[i], Math.min(offset, plan.echo().length())));
+      entries.add(
+          new Entry(plan.promptIds()[i], logprobs[i], Math.min(offset, plan.echo().length())));
       offset += prompt.push(plan.promptIds()[i]).length();
     }
   }

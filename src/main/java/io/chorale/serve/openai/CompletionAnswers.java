@@ -39,8 +39,7 @@ record CompletionAnswers(AnswerFormat.Head head) implements AnswerFormat {
   }
 
   @Override
-  public byte[] chunk(
-      Choice choice, String text, List<Choice.Entry> entries, String finishReason) {
+  public byte[] chunk(Choice choice, String text, List<Choice.Entry> entries, String finishReason) {
     Logprobs logprobs = entries.isEmpty() ? null : logprobs(entries);
     return bytes(
         List.of(new TextChoice(text, choice.index(), logprobs, finishReason)), head.usageSoFar());

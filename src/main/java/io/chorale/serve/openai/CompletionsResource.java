@@ -47,12 +47,8 @@ class CompletionsResource {
       responseCode = "200",
       description = "The answer; with stream = true as server-sent events, ended by [DONE]",
       content = {
-        @Content(
-            mediaType = MediaType.APPLICATION_JSON,
-            schema = @Schema(ref = "Completion")),
-        @Content(
-            mediaType = MediaType.SERVER_SENT_EVENTS,
-            schema = @Schema(ref = "Completion"))
+        @Content(mediaType = MediaType.APPLICATION_JSON, schema = @Schema(ref = "Completion")),
+        @Content(mediaType = MediaType.SERVER_SENT_EVENTS, schema = @Schema(ref = "Completion"))
       })
   @APIResponse(ref = "Error400", responseCode = "400")
   @APIResponse(ref = "Error401", responseCode = "401")

@@ -32,7 +32,8 @@ final class Messages {
       throw fields.wrongType("messages", "an array of messages", array);
     }
     if (array.isEmpty()) {
-      throw ApiError.invalid("messages", "invalid_value", "'messages' is empty, wanted one or more.");
+      throw ApiError.invalid(
+          "messages", "invalid_value", "'messages' is empty, wanted one or more.");
     }
     List<Map<String, Object>> messages = new ArrayList<>();
     for (int i = 0; i < array.size(); i++) {
