@@ -45,8 +45,7 @@ record BaseModel(Tokenizer tokenizer, ChatPrompt chatPrompt, boolean addBos, int
         Optional.ofNullable((String) globals.get("bos_token"))
             .map(text -> tokenizer.tokenId(text).orElse(-1))
             .orElse(-1);
-    return new BaseModel(
-        tokenizer, chatPrompt(files, tokenizer, globals), addBos && bos >= 0, bos);
+    return new BaseModel(tokenizer, chatPrompt(files, tokenizer, globals), addBos && bos >= 0, bos);
   }
 
   private static ChatPrompt chatPrompt(

@@ -102,8 +102,7 @@ final class Server implements AutoCloseable {
     AtomicReference<EngineLoop> engine = new AtomicReference<>();
     AdapterRegistry adapters =
         new AdapterRegistry(
-            new AdapterLoader(
-                files.spec(), files.fingerprint(), AdapterLoader.DEFAULT_MAX_BYTES),
+            new AdapterLoader(files.spec(), files.fingerprint(), AdapterLoader.DEFAULT_MAX_BYTES),
             served.id(),
             settings.adapterRoots(),
             settings.stateDir(),
@@ -131,8 +130,7 @@ final class Server implements AutoCloseable {
   private static Ops ops(ServeSettings settings) {
     settings.threads().ifPresent(TorchDevice::threads);
     TorchDevice device = TorchDevice.parse(settings.device().name());
-    return new TorchOps(
-        device, device == TorchDevice.CUDA ? WeightForm.PACKED : WeightForm.DENSE);
+    return new TorchOps(device, device == TorchDevice.CUDA ? WeightForm.PACKED : WeightForm.DENSE);
   }
 
   private static CausalLm load(BaseModelFiles files, Ops ops, ServeSettings settings) {
@@ -142,8 +140,7 @@ final class Server implements AutoCloseable {
         "loading weights model=%s family=%s layers=%d hidden=%d vocab=%d kernels=%s",
         spec.name(), spec.family(), spec.layers(), spec.hidden(), spec.vocab(), ops.name());
     StepLimits limits =
-        new StepLimits(
-            settings.maxBatchTokens(), Math.min(settings.maxBatchTokens(), LOGIT_ROWS));
+        new StepLimits(settings.maxBatchTokens(), Math.min(settings.maxBatchTokens(), LOGIT_ROWS));
     LoadProgress progress = new LoadProgress(spec.layers());
     CausalLm loaded = new WeightLoader(files, ops).load(limits, progress::layerDone);
     LOG.infof(
