@@ -1,0 +1,85 @@
+package io.chorale.app;
+
+import io.smallrye.config.ConfigMapping;
+import io.smallrye.config.WithDefault;
+import io.smallrye.config.WithName;
+import java.util.List;
+import java.util.Optional;
+
+/**
+ * Every setting of {@code serve}, once: property {@code chorale.x-y}, environment variable {@code
+ * CHORALE_X_Y} and option {@code --x-y} are the same thing (option before environment before file).
+ * The constants are the only place where a default is written; {@link ServeSettings} checks the
+ * bounds. Meanings and bounds: docs/operations.md.
+ */
+@ConfigMapping(prefix = "chorale")
+public interface ChoraleConfig {
+  String HOST = "127.0.0.1";
+  String PORT = "8000";
+  String DEVICE = "cpu";
+  String QUANTIZE = "none";
+  String ADAPTER_ROOT = "adapters";
+  String MAX_LORAS = "16";
+  String MAX_BATCH_TOKENS = "512";
+  String MAX_RUNNING = "64";
+  String MAX_QUEUED = "256";
+  String KV_MEMORY = "1GiB";
+  String KV_BLOCK_TOKENS = "16";
+
+  /** GGUF file, Hugging Face folder or hub id; empty is the default model. */
+  Optional<String> model();
+
+  /** The base model's name in the API; empty is the name in the model's own files. */
+  Optional<String> servedModelName();
+
+  @WithDefault(HOST)
+  String host();
+
+  @WithDefault(PORT)
+  int port();
+
+  @WithDefault(DEVICE)
+  String device();
+
+  @WithDefault(QUANTIZE)
+  String quantize();
+
+  /** Folders whose sub-folders are adapters; also the jail of adapter paths. */
+  @WithName("adapter-root")
+  Optional<List<String>> adapterRoots();
+
+  Optional<String> apiKeyFile();
+
+  Optional<String> adminKeyFile();
+
+  @WithDefault(MAX_LORAS)
+  int maxLoras();
+
+  @WithDefault(MAX_BATCH_TOKENS)
+  int maxBatchTokens();
+
+  @WithDefault(MAX_RUNNING)
+  int maxRunning();
+
+  @WithDefault(MAX_QUEUED)
+  int maxQueued();
+
+  /** Prompt plus completion; empty is the model's own limit. */
+  Optional<Integer> maxModelTokens();
+
+  /** With its unit, such as {@code 512MiB}. */
+  @WithDefault(KV_MEMORY)
+  String kvMemory();
+
+  @WithDefault(KV_BLOCK_TOKENS)
+  int kvBlockTokens();
+
+  /** Compute threads; empty is one per processor. */
+  Optional<Integer> threads();
+
+  /** Where registered adapters are remembered; empty is {@code .chorale} in the first root. */
+  Optional<String> stateDir();
+
+  /** Where downloaded models lie; empty is the user's cache folder. */
+  Optional<String> cache();
+}

@@ -1,0 +1,296 @@
+package io.chorale.engine;
+
+import io.chorale.kernel.Ops;
+import io.chorale.sched.FinishReason;
+import io.chorale.sched.ScheduledBatch;
+import io.chorale.sched.ScheduledRows;
+import io.chorale.sched.Scheduler;
+import io.chorale.sched.SchedulerOptions;
+import io.chorale.sched.Sequence;
+import io.chorale.sched.SequenceState;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.locks.LockSupport;
+import org.jboss.logging.Logger;
+
+/**
+ * The engine thread: drains its inbox, schedules a step, runs it, hands the tokens out, again;
+ * parks when there is nothing to do. Owns scheduler and runner; everything else reaches them
+ * through {@link EngineCommand}s. A step that throws ends its own sequences with {@link
+ * FinishReason#ERROR} and the engine goes on.
+ */
+public final class EngineLoop implements Engine, AutoCloseable {
+  private static final Logger LOG = Logger.getLogger(EngineLoop.class);
+
+  private final Scheduler scheduler;
+  private final ModelRunner runner;
+  private final EngineOptions options;
+  private final int maxModelTokens;
+  private final ConcurrentLinkedQueue<EngineCommand> inbox = new ConcurrentLinkedQueue<>();
+  private final AtomicInteger queued = new AtomicInteger();
+  private final AtomicLong nextId = new AtomicLong();
+  private final Map<Sequence, Generation> generations = new HashMap<>();
+  private final EngineCounters counters;
+  private final Thread thread;
+  private volatile EngineStats stats;
+  private volatile boolean accepting = true;
+  private boolean stopping;
+
+  /** Starts the thread at once; the loop owns the runner from here on. */
+  public EngineLoop(SchedulerOptions scheduling, ModelRunner runner, EngineOptions options) {
+    this.scheduler = new Scheduler(scheduling);
+    this.runner = runner;
+    this.options = options;
+    this.counters = new EngineCounters(scheduling);
+    this.maxModelTokens = (int) scheduling.maxSequenceTokens();
+    this.stats = counters.snapshot(true, scheduler);
+    this.thread = new Thread(this::run, "chorale-engine");
+    this.thread.start();
+  }
+
+  @Override
+  public List<GenerationHandle> submit(List<GenerationRequest> requests)
+      throws EngineBusyException {
+    if (!accepting) {
+      throw new IllegalStateException("the engine has stopped");
+    }
+    int before = queued.getAndAdd(requests.size());
+    if (before + requests.size() > options.maxQueued()) {
+      queued.addAndGet(-requests.size());
+      throw new EngineBusyException(before, options.maxQueued());
+    }
+    List<Generation> made = new ArrayList<>(requests.size());
+    List<GenerationHandle> handles = new ArrayList<>(requests.size());
+    for (GenerationRequest request : requests) {
+      Generation generation = new Generation(nextId.incrementAndGet(), request);
+      made.add(generation);
+      handles.add(() -> post(new EngineCommand.Abort(generation)));
+    }
+    post(new EngineCommand.Submit(made));
+    return handles;
+  }
+
+  @Override
+  public void retire(int adapterKey) {
+    post(new EngineCommand.Retire(adapterKey));
+  }
+
+  @Override
+  public EngineStats stats() {
+    return stats;
+  }
+
+  @Override
+  public int maxModelTokens() {
+    return maxModelTokens;
+  }
+
+  private void post(EngineCommand command) {
+    inbox.add(command);
+    LockSupport.unpark(thread);
+  }
+
+  private void run() {
+    try (Ops.ThreadBinding binding = runner.bindThread()) {
+      while (!stopping) {
+        boolean idle = inbox.isEmpty() && !scheduler.hasWork();
+        if (idle) {
+          LockSupport.park(this);
+        }
+        drainInbox();
+        if (scheduler.hasWork() && !stopping) {
+          step();
+        }
+        stats = counters.snapshot(true, scheduler);
+      }
+    } catch (Throwable e) {
+      LOG.errorf(e, "engine thread died");
+    } finally {
+      accepting = false;
+      drainInbox();
+      endAll("the engine has stopped");
+      runner.close();
+      stats = counters.snapshot(false, scheduler);
+    }
+  }
+
+  private void drainInbox() {
+    for (EngineCommand command = inbox.poll(); command != null; command = inbox.poll()) {
+      if (command instanceof EngineCommand.Submit submit) {
+        submit.generations().forEach(this::admit);
+      } else if (command instanceof EngineCommand.Abort abort) {
+        abort(abort.generation());
+      } else if (command instanceof EngineCommand.Retire retire) {
+        retireNow(retire.adapterKey());
+      } else {
+        stopping = true;
+      }
+    }
+  }
+
+  private void retireNow(int adapterKey) {
+    try {
+      int loraSlot = scheduler.retireAdapter(adapterKey);
+      if (loraSlot >= 0) {
+        runner.clear(loraSlot);
+      }
+    } catch (IllegalStateException e) {
+      // A lease was returned while its sequence still runs: keep the adapter, say so.
+      LOG.errorf("adapter not retired key=%d reason=%s", adapterKey, e.getMessage());
+    }
+  }
+
+  private void admit(Generation generation) {
+    try {
+      scheduler.add(generation.sequence);
+      generations.put(generation.sequence, generation);
+    } catch (IllegalArgumentException e) {
+      end(generation, FinishReason.ERROR, e.getMessage());
+    }
+  }
+
+  private void abort(Generation generation) {
+    if (generations.containsKey(generation.sequence)) {
+      scheduler.abort(generation.sequence, FinishReason.ABORT);
+      end(generation, FinishReason.ABORT, null);
+    }
+  }
+
+  private void step() {
+    assertOnEngineThread();
+    ScheduledBatch batch = scheduler.schedule();
+    if (batch.isEmpty()) {
+      throw new IllegalStateException(
+          "nothing schedulable among %d waiting and %d running sequences"
+              .formatted(scheduler.waiting(), scheduler.running()));
+    }
+    for (ScheduledRows rows : batch.rows()) {
+      leaveQueue(generations.get(rows.sequence()));
+    }
+    long start = System.nanoTime();
+    StepResult result;
+    try {
+      result = runner.run(batch, generations::get);
+    } catch (RuntimeException | OutOfMemoryError e) {
+      fail(batch, e);
+      return;
+    }
+    List<Sequence> finished = scheduler.commit(batch, result.tokens());
+    counters.step(batch, result, System.nanoTime() - start);
+    deliver(batch, result);
+    for (Sequence sequence : finished) {
+      Generation generation = generations.get(sequence);
+      if (generation != null) {
+        end(generation, sequence.finishReason(), null);
+      }
+    }
+  }
+
+  private void deliver(ScheduledBatch batch, StepResult result) {
+    int sample = 0;
+    for (ScheduledRows rows : batch.rows()) {
+      if (!rows.samples()) {
+        continue;
+      }
+      int token = result.tokens()[sample];
+      TokenLogprobs logprobs = result.logprobs()[sample++];
+      Generation generation = generations.get(rows.sequence());
+      boolean stop =
+          rows.sequence().state() == SequenceState.FINISHED
+              && rows.sequence().finishReason() == FinishReason.STOP;
+      try {
+        if (generation.promptLogprobs != null) {
+          generation.sink.prompt(generation.promptLogprobs);
+          generation.promptLogprobs = null;
+        }
+        if (!stop) {
+          generation.sink.token(token, logprobs);
+        }
+      } catch (RuntimeException e) {
+        LOG.warnf(e, "token sink failed sequence=%d", rows.sequence().id());
+        if (rows.sequence().state() != SequenceState.FINISHED) {
+          scheduler.abort(rows.sequence(), FinishReason.ABORT);
+        }
+        end(generation, FinishReason.ABORT, null);
+      }
+    }
+  }
+
+  private void fail(ScheduledBatch batch, Throwable cause) {
+    counters.failedStep();
+    LOG.errorf(cause, "step failed batch=%s", ModelRunner.describe(batch));
+    List<Generation> hit = new ArrayList<>();
+    batch.rows().forEach(rows -> hit.add(generations.get(rows.sequence())));
+    scheduler.failBatch(batch);
+    // An adapter seated by this step may be half in place: take it out again.
+    batch.seatings().forEach(seating -> runner.clear(seating.loraSlot()));
+    String message = "%s failed: %s".formatted(ModelRunner.describe(batch), cause.getMessage());
+    hit.forEach(generation -> end(generation, FinishReason.ERROR, message));
+  }
+
+  private void endAll(String message) {
+    for (Generation generation : List.copyOf(generations.values())) {
+      scheduler.abort(generation.sequence, FinishReason.ERROR);
+      end(generation, FinishReason.ERROR, message);
+    }
+  }
+
+  private void leaveQueue(Generation generation) {
+    if (generation.queued) {
+      generation.queued = false;
+      queued.decrementAndGet();
+    }
+  }
+
+  private void end(Generation generation, FinishReason reason, String message) {
+    generations.remove(generation.sequence);
+    leaveQueue(generation);
+    if (generation.ended) {
+      return;
+    }
+    generation.ended = true;
+    Sequence sequence = generation.sequence;
+    try {
+      generation.sink.finished(
+          reason,
+          new TokenUsage(
+              sequence.promptTokens(), sequence.cachedTokens(), sequence.generatedTokens()),
+          message);
+    } catch (RuntimeException e) {
+      LOG.warnf(e, "token sink failed at the end of sequence=%d", sequence.id());
+    }
+  }
+
+  private void assertOnEngineThread() {
+    if (Thread.currentThread() != thread) {
+      throw new IllegalStateException("engine state touched by " + Thread.currentThread());
+    }
+  }
+
+  /** Takes no more, lets running sequences finish for a while, ends the thread, frees memory. */
+  @Override
+  public void close() {
+    accepting = false;
+    long deadline = System.nanoTime() + options.drainMs() * 1_000_000;
+    try {
+      while (thread.isAlive() && busy() && System.nanoTime() < deadline) {
+        Thread.sleep(10);
+      }
+      post(new EngineCommand.Stop());
+      thread.join();
+    } catch (InterruptedException e) {
+      post(new EngineCommand.Stop());
+      Thread.currentThread().interrupt();
+    }
+  }
+
+  private boolean busy() {
+    EngineStats now = stats;
+    return queued.get() > 0 || now.runningSequences() + now.waitingSequences() > 0;
+  }
+}

@@ -1,0 +1,115 @@
+package io.chorale.engine;
+
+import io.chorale.kernel.ForwardInputs;
+import io.chorale.kernel.KvPages;
+import io.chorale.kernel.Ops;
+import io.chorale.lora.LoraSlots;
+import io.chorale.model.CausalLm;
+import io.chorale.sched.ScheduledBatch;
+import io.chorale.sched.ScheduledRows;
+import io.chorale.sched.Seating;
+import io.chorale.sched.Sequence;
+import java.util.Arrays;
+import java.util.function.Function;
+
+/**
+ * Turns a {@link ScheduledBatch} into one forward pass and the sampled tokens: newly seated
+ * adapters are placed in their loraSlots, ids and counts become {@link ForwardInputs}, logits
+ * become tokens. Engine thread.
+ */
+public final class ModelRunner implements AutoCloseable {
+  private final CausalLm model;
+  private final KvPages pages;
+  private final LoraSlots loraSlots;
+  private final LoraSource loraSource;
+  private final int blockTokens;
+  private final Sampler sampler;
+
+  /**
+   * @param kvBlocks blocks of {@code blockTokens} positions
+   * @param maxLoras resident adapters
+   */
+  public ModelRunner(
+      CausalLm model, LoraSource loraSource, int kvBlocks, int blockTokens, int maxLoras) {
+    this.model = model;
+    this.loraSource = loraSource;
+    this.blockTokens = blockTokens;
+    this.pages = model.kvPages(kvBlocks * blockTokens);
+    this.loraSlots = new LoraSlots(model.loraTable(maxLoras), model.spec().layers());
+    this.sampler = new Sampler(model.spec().vocab());
+  }
+
+  /** Prepares the engine thread. */
+  Ops.ThreadBinding bindThread() {
+    return model.ops().bindThread();
+  }
+
+  /**
+   * Runs the batch.
+   *
+   * @param generations the request behind a sequence
+   */
+  StepResult run(ScheduledBatch batch, Function<Sequence, Generation> generations) {
+    for (Seating seating : batch.seatings()) {
+      loraSlots.activate(seating.loraSlot(), loraSource.weights(seating.adapterKey()));
+    }
+    StepInputs step = StepInputs.of(batch, blockTokens, generations);
+    int samples = step.samples();
+    StepResult result = new StepResult(new int[samples], new TokenLogprobs[samples]);
+    model.forward(
+        step.inputs(),
+        loraSlots.table(),
+        pages,
+        (first, rows, logits) -> {
+          for (int i = 0; i < rows; i++) {
+            use(step, first + i, logits, i * model.spec().vocab(), generations, result);
+          }
+        });
+    return result;
+  }
+
+  private void use(
+      StepInputs step,
+      int logitRow,
+      float[] logits,
+      int offset,
+      Function<Sequence, Generation> generations,
+      StepResult result) {
+    ScheduledRows rows = step.rowsOf(logitRow);
+    Generation generation = generations.apply(rows.sequence());
+    int position = step.positionOf(logitRow);
+    int vocab = model.spec().vocab();
+    int top = rows.sequence().params().logprobs();
+    if (generation.promptLogprobs != null && position + 1 < generation.promptLogprobs.length) {
+      int next = rows.sequence().token(position + 1);
+      generation.promptLogprobs[position + 1] =
+          Sampler.logprobs(logits, offset, vocab, next, Math.max(0, top));
+    }
+    int sample = step.sampleOf(logitRow);
+    if (sample >= 0) {
+      int token = sampler.sample(rows.sequence(), logits, offset, generation.random);
+      result.tokens()[sample] = token;
+      if (top >= 0) {
+        result.logprobs()[sample] = Sampler.logprobs(logits, offset, vocab, token, top);
+      }
+    }
+  }
+
+  /** Empties a retired adapter's slot. */
+  void clear(int loraSlot) {
+    loraSlots.clear(loraSlot);
+  }
+
+  /** What a failed step was about, for its error message. */
+  static String describe(ScheduledBatch batch) {
+    int[] counts = batch.rows().stream().mapToInt(ScheduledRows::count).toArray();
+    return "a step of %d rows (%s per sequence)"
+        .formatted(batch.totalRows(), Arrays.toString(counts));
+  }
+
+  @Override
+  public void close() {
+    loraSlots.close();
+    pages.close();
+  }
+}

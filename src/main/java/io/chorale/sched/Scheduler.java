@@ -1,0 +1,395 @@
+package io.chorale.sched;
+
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.Deque;
+import java.util.Iterator;
+import java.util.List;
+import java.util.Objects;
+
+/**
+ * Decides what each step computes: continuous batching over paged KV blocks, adapters mixed.
+ *
+ * <p>{@link #schedule} gives every decoding sequence its row, then cuts the prompts of running
+ * sequences in chunks, then admits waiting ones, first come first served. KV blocks go to the
+ * oldest first: a decode row that finds none preempts the youngest running sequence, which keeps
+ * its tokens and computes them again later (vLLM's recompute, arXiv:2309.06180). The oldest running
+ * sequence gets at least one row in every step, so all of them finish.
+ *
+ * <p>A waiting sequence whose adapter finds all loraSlots in use is passed by at most {@link
+ * #MAX_SKIPS} later ones; then nobody is admitted before it.
+ *
+ * <p>{@link #commit} or {@link #failBatch} answers each batch that is not empty before the next
+ * {@code schedule}. Engine thread only; not thread-safe.
+ */
+public final class Scheduler {
+  /** Admissions that may pass a sequence that waits for a loraSlot. */
+  public static final int MAX_SKIPS = 64;
+
+  private final SchedulerOptions options;
+  private final PagedKv kv;
+  private final LoraSlotTable loras;
+  private final Deque<Sequence> waiting = new ArrayDeque<>();
+  private final List<Sequence> running = new ArrayList<>(); // oldest arrival first
+  private long arrivals;
+  private long preemptions;
+  private ScheduledBatch inFlight; // null between steps
+
+  public Scheduler(SchedulerOptions options) {
+    this.options = options;
+    this.kv = new PagedKv(options);
+    this.loras = new LoraSlotTable(options.maxLoras());
+  }
+
+  /**
+   * Queues a new sequence.
+   *
+   * @throws IllegalArgumentException if its prompt and one token can never fit, if it needs a
+   *     loraSlot and there is none, or if it was added before
+   */
+  public void add(Sequence sequence) {
+    if (sequence.added()) {
+      throw new IllegalArgumentException("sequence %d was added before".formatted(sequence.id()));
+    }
+    options.requireRoomFor(sequence);
+    sequence.arrival = arrivals++;
+    waiting.addLast(sequence);
+  }
+
+  /** Ends a sequence that was added and frees its blocks; nothing happens if it has ended. */
+  public void abort(Sequence sequence, FinishReason reason) {
+    Objects.requireNonNull(reason, "reason");
+    switch (sequence.state()) {
+      case FINISHED -> {}
+      case RUNNING -> finish(sequence, reason);
+      case WAITING -> {
+        if (!waiting.remove(sequence)) {
+          throw new IllegalArgumentException("sequence %d is not queued".formatted(sequence.id()));
+        }
+        sequence.finish(reason);
+      }
+    }
+  }
+
+  /** Rows and seatings of the step that is being put together. */
+  private final class Step {
+    final List<ScheduledRows> decodes = new ArrayList<>();
+    final List<ScheduledRows> prefills = new ArrayList<>();
+    final List<Seating> seatings = new ArrayList<>();
+    int totalRows;
+    int prefillBudget;
+    boolean preempts; // then nobody is admitted: blocks are short
+
+    void decode(Sequence sequence) {
+      decodes.add(rows(sequence, 1));
+    }
+
+    void prefill(Sequence sequence, int count) {
+      prefills.add(rows(sequence, count));
+      prefillBudget -= count;
+    }
+
+    private ScheduledRows rows(Sequence sequence, int count) {
+      int start = sequence.computedTokens();
+      kv.cover(sequence, start + count);
+      totalRows += count;
+      return new ScheduledRows(
+          sequence,
+          start,
+          count,
+          count == sequence.remaining(),
+          loras.slotOf(sequence.adapterKey()),
+          sequence.blocks().ids());
+    }
+
+    ScheduledBatch batch() {
+      decodes.addAll(prefills);
+      return new ScheduledBatch(decodes, seatings, totalRows);
+    }
+  }
+
+  /** The next step; empty only if nothing waits or runs. */
+  public ScheduledBatch schedule() {
+    if (inFlight != null) {
+      throw new IllegalStateException(
+          "a batch of %d rows is in flight, wanted commit or failBatch first"
+              .formatted(inFlight.totalRows()));
+    }
+    Step step = new Step();
+    step.prefillBudget = options.maxBatchTokens() - decoding();
+    for (int i = 0; i < running.size(); i++) { // preemption only shortens the end
+      if (running.get(i).remaining() == 1) {
+        decode(i, step);
+      } else {
+        prefill(i, step);
+      }
+    }
+    if (!step.preempts) {
+      admitWaiting(step);
+    }
+    ScheduledBatch batch = step.batch();
+    inFlight = batch.isEmpty() ? null : batch;
+    return batch;
+  }
+
+  private void decode(int i, Step step) {
+    Sequence sequence = running.get(i);
+    while (kv.rowsThatFit(sequence, 0) < 1) {
+      if (preemptYoungest(step) == sequence) {
+        return;
+      }
+    }
+    step.decode(sequence);
+  }
+
+  /** A chunk of what the free blocks allow; only the oldest takes blocks from others. */
+  private void prefill(int i, Step step) {
+    Sequence sequence = running.get(i);
+    int wanted =
+        Math.min(sequence.remaining(), Math.min(options.prefillChunkTokens(), step.prefillBudget));
+    if (wanted < 1) {
+      return;
+    }
+    int fit = kv.rowsThatFit(sequence, blocksForDecodesAfter(i));
+    if (fit < 1 && i == 0) {
+      fit = kv.rowsThatFit(sequence, 0);
+      while (fit < 1) {
+        preemptYoungest(step); // never itself: alone it fits, by the check in add
+        fit = kv.rowsThatFit(sequence, 0);
+      }
+    }
+    if (fit >= 1) {
+      step.prefill(sequence, Math.min(wanted, fit));
+    }
+  }
+
+  private void admitWaiting(Step step) {
+    List<Sequence> passed = new ArrayList<>();
+    Iterator<Sequence> queue = waiting.iterator();
+    while (queue.hasNext() && running.size() < options.maxRunning() && step.prefillBudget > 0) {
+      Sequence sequence = queue.next();
+      if (sequence.hasAdapter() && !loras.canSeat(sequence.adapterKey())) {
+        if (sequence.skips >= MAX_SKIPS) {
+          return;
+        }
+        passed.add(sequence);
+      } else if (admit(sequence, step)) {
+        queue.remove();
+        passed.forEach(each -> each.skips++);
+      } else {
+        return;
+      }
+    }
+  }
+
+  /** Starts a sequence if the blocks of its next chunk can be had. */
+  private boolean admit(Sequence sequence, Step step) {
+    List<PrefixIndex.Entry> hits = kv.cachedPrefix(sequence);
+    int cached = kv.tokensOf(hits);
+    int chunk =
+        Math.min(
+            sequence.length() - cached, Math.min(options.prefillChunkTokens(), step.prefillBudget));
+    // A preempted sequence takes all its blocks at once, or it might be sent away again and again.
+    int end = sequence.preemptions() > 0 ? sequence.length() : cached + chunk;
+    if (!kv.canHold(end, hits)) {
+      return false;
+    }
+    kv.share(sequence, hits);
+    kv.cover(sequence, end);
+    if (sequence.hasAdapter()) {
+      loras.seat(sequence.adapterKey(), step.seatings);
+    }
+    sequence.run(cached);
+    insertByArrival(sequence);
+    step.prefill(sequence, chunk);
+    return true;
+  }
+
+  /**
+   * Takes the results of a step: the KV of its rows is in place, full blocks become shareable, each
+   * sampled token is appended and may end its sequence. Rows of sequences aborted meanwhile are
+   * passed over.
+   *
+   * @param sampled one token id per entry of {@code batch.rows()} that samples, in that order
+   * @return the sequences that ended now, in row order
+   */
+  public List<Sequence> commit(ScheduledBatch batch, int[] sampled) {
+    requireInFlight(batch);
+    int samples = 0;
+    for (ScheduledRows rows : batch.rows()) {
+      samples += rows.samples() ? 1 : 0;
+    }
+    if (samples != sampled.length) {
+      throw new IllegalArgumentException(
+          "%d tokens for a batch that samples %d".formatted(sampled.length, samples));
+    }
+    List<Sequence> finished = new ArrayList<>();
+    int next = 0;
+    for (ScheduledRows rows : batch.rows()) {
+      Sequence sequence = rows.sequence();
+      int token = rows.samples() ? sampled[next++] : -1;
+      if (sequence.state() != SequenceState.RUNNING) {
+        continue;
+      }
+      sequence.computed(rows.start() + rows.count());
+      kv.indexFullBlocks(sequence);
+      if (rows.samples()) {
+        sequence.append(token);
+        FinishReason reason = sequence.ending(options.maxSequenceTokens());
+        if (reason != null) {
+          finish(sequence, reason);
+          finished.add(sequence);
+        }
+      }
+    }
+    inFlight = null;
+    return finished;
+  }
+
+  /** The step threw: its sequences end with ERROR; what it wrote is not kept, seated or shared. */
+  public void failBatch(ScheduledBatch batch) {
+    requireInFlight(batch);
+    for (ScheduledRows rows : batch.rows()) {
+      if (rows.sequence().state() == SequenceState.RUNNING) {
+        finish(rows.sequence(), FinishReason.ERROR);
+      }
+    }
+    // A slot may be half filled. All that use it were admitted in this batch, so it is idle now.
+    batch.seatings().forEach(seating -> loras.vacate(seating.adapterKey()));
+    inFlight = null;
+  }
+
+  /**
+   * Forgets an adapter version: empties its loraSlot and drops its cached prefixes.
+   *
+   * @return the loraSlot that is empty now, or -1 if the adapter had none
+   * @throws IllegalStateException if a sequence that has not ended needs it
+   */
+  public int retireAdapter(int adapterKey) {
+    if (adapterKey < 0) {
+      throw new IllegalArgumentException(
+          "adapterKey is %d, wanted 0 or more".formatted(adapterKey));
+    }
+    if (runningAdapterKeys().contains(adapterKey) || waitingAdapterKeys().contains(adapterKey)) {
+      throw new IllegalStateException(
+          "adapter %d is retired but running or waiting sequences need it; end them first"
+              .formatted(adapterKey));
+    }
+    int loraSlot = loras.vacate(adapterKey);
+    kv.forget(adapterKey);
+    return loraSlot;
+  }
+
+  public boolean hasWork() {
+    return !waiting.isEmpty() || !running.isEmpty();
+  }
+
+  public int waiting() {
+    return waiting.size();
+  }
+
+  public int running() {
+    return running.size();
+  }
+
+  /** Free, cached and used KV blocks. */
+  public BlockAllocator.Counts blocks() {
+    return kv.counts();
+  }
+
+  /** Adapters in a loraSlot, in slot order. */
+  public List<Integer> residentAdapterKeys() {
+    return loras.residents();
+  }
+
+  /** Adapters of running sequences, ascending; the base model is not among them. */
+  public List<Integer> runningAdapterKeys() {
+    return adapterKeys(running);
+  }
+
+  /** Adapters of waiting sequences, ascending; the base model is not among them. */
+  public List<Integer> waitingAdapterKeys() {
+    return adapterKeys(waiting);
+  }
+
+  public long preemptions() {
+    return preemptions;
+  }
+
+  /**
+   * Checks blocks, tables, the prefix index and loraSlots against each other; costs one pass over
+   * all of them.
+   *
+   * @throws IllegalStateException naming what is off
+   */
+  public void checkIntegrity() {
+    running.forEach(sequence -> sequence.requireState(SequenceState.RUNNING));
+    waiting.forEach(sequence -> sequence.requireState(SequenceState.WAITING));
+    kv.check(running);
+    loras.check(running);
+  }
+
+  private int decoding() {
+    int count = 0;
+    for (Sequence sequence : running) {
+      count += sequence.remaining() == 1 ? 1 : 0;
+    }
+    return count;
+  }
+
+  private int blocksForDecodesAfter(int i) {
+    int count = 0;
+    for (Sequence sequence : running.subList(i + 1, running.size())) {
+      count += sequence.remaining() == 1 && kv.isFull(sequence) ? 1 : 0;
+    }
+    return count;
+  }
+
+  private Sequence preemptYoungest(Step step) {
+    step.preempts = true;
+    Sequence youngest = running.remove(running.size() - 1);
+    release(youngest);
+    youngest.preempt();
+    waiting.addFirst(youngest);
+    preemptions++;
+    return youngest;
+  }
+
+  private void insertByArrival(Sequence sequence) {
+    int at = running.size();
+    while (at > 0 && running.get(at - 1).arrival > sequence.arrival) {
+      at--;
+    }
+    running.add(at, sequence);
+  }
+
+  private void finish(Sequence sequence, FinishReason reason) {
+    running.remove(sequence);
+    release(sequence);
+    sequence.finish(reason);
+  }
+
+  private void release(Sequence sequence) {
+    kv.release(sequence);
+    if (sequence.hasAdapter()) {
+      loras.leave(sequence.adapterKey());
+    }
+  }
+
+  private void requireInFlight(ScheduledBatch batch) {
+    if (batch != inFlight) {
+      throw new IllegalStateException(
+          "batch of %d rows is not in flight".formatted(batch.totalRows()));
+    }
+  }
+
+  private static List<Integer> adapterKeys(Collection<Sequence> sequences) {
+    return sequences.stream()
+        .filter(Sequence::hasAdapter)
+        .map(Sequence::adapterKey)
+        .distinct()
+        .sorted()
+        .toList();
+  }
+}

@@ -1,0 +1,185 @@
+package io.chorale.sched;
+
+import java.util.Arrays;
+import java.util.Objects;
+
+/**
+ * One generation: its tokens, how far its KV is computed and where it stands. The scheduler alone
+ * changes it; others read it on the engine thread.
+ */
+public final class Sequence {
+  private static final int NEVER_ADDED = -1;
+
+  private final long id;
+  private final int adapterKey;
+  private final SamplingParams params;
+  private final int promptTokens;
+  private final BlockTable blocks = new BlockTable();
+
+  private int[] tokens;
+  private int length;
+  private int computedTokens;
+  private int cachedTokens;
+  private int preemptions;
+  private boolean admitted;
+  private SequenceState state = SequenceState.WAITING;
+  private FinishReason finishReason;
+
+  // Scheduler's notes
+  long arrival = NEVER_ADDED;
+  int skips;
+
+  /**
+   * @param promptIds at least one token; copied
+   * @param adapterKey a registered version's key, or -1 for the base model
+   */
+  public Sequence(long id, int[] promptIds, int adapterKey, SamplingParams params) {
+    if (promptIds.length == 0) {
+      throw new IllegalArgumentException(
+          "sequence %d has a prompt of 0 tokens, wanted at least 1".formatted(id));
+    }
+    if (adapterKey < LoraSlotTable.NO_LORA) {
+      throw new IllegalArgumentException(
+          "sequence %d has adapterKey %d, wanted -1 or more".formatted(id, adapterKey));
+    }
+    this.id = id;
+    this.adapterKey = adapterKey;
+    this.params = Objects.requireNonNull(params, "params");
+    this.promptTokens = promptIds.length;
+    this.tokens = promptIds.clone();
+    this.length = promptIds.length;
+  }
+
+  public long id() {
+    return id;
+  }
+
+  public int adapterKey() {
+    return adapterKey;
+  }
+
+  public SamplingParams params() {
+    return params;
+  }
+
+  public SequenceState state() {
+    return state;
+  }
+
+  public int promptTokens() {
+    return promptTokens;
+  }
+
+  /** Prompt and generated tokens together. */
+  public int length() {
+    return length;
+  }
+
+  /** The token id at a position, 0 .. length-1. */
+  public int token(int position) {
+    Objects.checkIndex(position, length);
+    return tokens[position];
+  }
+
+  public int generatedTokens() {
+    return length - promptTokens;
+  }
+
+  /** A copy of prompt and generated token ids. */
+  public int[] tokens() {
+    return Arrays.copyOf(tokens, length);
+  }
+
+  /** Prompt tokens taken from the prefix cache at the first admission. */
+  public int cachedTokens() {
+    return cachedTokens;
+  }
+
+  /** Leading positions whose KV is in place; 0 unless RUNNING. */
+  public int computedTokens() {
+    return computedTokens;
+  }
+
+  /** Why it ended; null until FINISHED. */
+  public FinishReason finishReason() {
+    return finishReason;
+  }
+
+  /** How often it was sent back to WAITING. */
+  public int preemptions() {
+    return preemptions;
+  }
+
+  boolean hasAdapter() {
+    return adapterKey != LoraSlotTable.NO_LORA;
+  }
+
+  boolean added() {
+    return arrival != NEVER_ADDED;
+  }
+
+  /** Rows to compute before the next token can be sampled; 1 while decoding. */
+  int remaining() {
+    return length - computedTokens;
+  }
+
+  BlockTable blocks() {
+    return blocks;
+  }
+
+  /** The live array, valid up to {@link #length}. */
+  int[] rawTokens() {
+    return tokens;
+  }
+
+  /** Throws IllegalStateException unless the state is as wanted and blocks are held accordingly. */
+  void requireState(SequenceState wanted) {
+    if (state != wanted || (wanted == SequenceState.WAITING && blocks.count() > 0)) {
+      throw new IllegalStateException(
+          "sequence %d is %s with %d KV blocks in the list of %s"
+              .formatted(id, state, blocks.count(), wanted));
+    }
+  }
+
+  void run(int cached) {
+    state = SequenceState.RUNNING;
+    computedTokens = cached;
+    skips = 0;
+    if (!admitted) {
+      admitted = true;
+      cachedTokens = cached;
+    }
+  }
+
+  void computed(int end) {
+    computedTokens = end;
+  }
+
+  void append(int token) {
+    if (length == tokens.length) {
+      tokens = Arrays.copyOf(tokens, length + Math.max(16, length / 2));
+    }
+    tokens[length++] = token;
+  }
+
+  /** Why the sequence ends after its last sampled token, or null if it goes on. */
+  FinishReason ending(int maxSequenceTokens) {
+    if (params.stopTokenIds().contains(tokens[length - 1])) {
+      return FinishReason.STOP;
+    }
+    boolean full = generatedTokens() == params.maxTokens() || length == maxSequenceTokens;
+    return full ? FinishReason.LENGTH : null;
+  }
+
+  void preempt() {
+    state = SequenceState.WAITING;
+    computedTokens = 0;
+    preemptions++;
+  }
+
+  void finish(FinishReason reason) {
+    state = SequenceState.FINISHED;
+    computedTokens = 0;
+    finishReason = reason;
+  }
+}

@@ -1,0 +1,12 @@
+package io.chorale.serve;
+
+import io.quarkus.test.junit.QuarkusTestProfile;
+import java.util.Set;
+
+/** The one profile of all HTTP tests, so that the server boots once for them. */
+public final class ServeProfile implements QuarkusTestProfile {
+  @Override
+  public Set<Class<?>> getEnabledAlternatives() {
+    return Set.of(ServeBeans.class);
+  }
+}
