@@ -108,7 +108,7 @@ final class Methods {
       case "copy" -> args -> new LinkedHashMap<>(dict);
       case "get" ->
           args -> {
-            Object key = Operators.keyIn(dict, args.expect(1, "key", "default").get(0, "key"));
+            Object key = Values.keyIn(dict, args.expect(1, "key", "default").get(0, "key"));
             return dict.containsKey(key) ? dict.get(key) : args.get(1, "default");
           };
       default -> null;

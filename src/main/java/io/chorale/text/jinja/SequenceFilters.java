@@ -24,7 +24,7 @@ final class SequenceFilters {
 
   static void register(Map<String, Filters.FilterFunction> all) {
     all.put("batch", SequenceFilters::batch);
-    all.put("count", (e, x, a) -> (long) Operators.length(x));
+    all.put("count", (e, x, a) -> (long) Values.length(x));
     all.put("dictsort", SequenceFilters::dictSort);
     all.put("first", SequenceFilters::first);
     all.put("groupby", SequenceFilters::groupBy);
@@ -179,7 +179,7 @@ final class SequenceFilters {
   }
 
   private static Object last(Evaluator e, Object x, Args args) {
-    if (!Operators.hasLength(x)) {
+    if (!Values.hasLength(x)) {
       throw Failure.runtime(
           "last wants a list, had a " + Values.typeName(x) + "; put '|list' before it");
     }
@@ -334,7 +334,7 @@ final class SequenceFilters {
     }
     List<Object> items = e.operators.list(x);
     Collections.reverse(items);
-    return Operators.hasLength(x) ? new Generator(items.iterator()) : items;
+    return Values.hasLength(x) ? new Generator(items.iterator()) : items;
   }
 
   private static Object sort(Evaluator e, Object x, Args args) {
@@ -378,7 +378,7 @@ final class SequenceFilters {
         e,
         x == null || Operators.truth(x) ? x : List.of(),
         item -> {
-          Object itemKey = Operators.key(key.apply(item));
+          Object itemKey = Values.key(key.apply(item));
           boolean whole = itemKey instanceof Double d && d == Math.rint(d) && Math.abs(d) < 1e15;
           Object number = whole ? (Object) ((Double) itemKey).longValue() : itemKey;
           return seen.add(number instanceof Boolean bool ? (Object) (bool ? 1L : 0L) : number);
