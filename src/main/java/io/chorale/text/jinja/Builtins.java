@@ -44,7 +44,7 @@ final class Builtins {
     test("mapping", x -> x instanceof Map);
     test("iterable", Values::isIterable);
     test("sequence", x -> Values.hasLength(x) && !(x instanceof View));
-    test("callable", x -> x instanceof Callable);
+    test("callable", x -> x instanceof Callable || x instanceof Undefined);
     test("escaped", x -> x instanceof Markup);
     TESTS.put("lower", (e, x, a) -> StringMethods.is("islower", e.text.str(x)));
     TESTS.put("upper", (e, x, a) -> StringMethods.is("isupper", e.text.str(x)));

@@ -46,13 +46,10 @@ class ExpressionParser extends Lexer.Cursor {
       }
       comma = true;
     }
-    if (!comma) {
-      if (!items.isEmpty()) {
-        return items.get(0);
-      }
-      if (!parens) {
-        throw wanted("an expression");
-      }
+    if (!comma && !items.isEmpty()) {
+      return items.get(0);
+    } else if (!comma && !parens) {
+      throw wanted("an expression");
     }
     return new Node.Items(pos, true, items);
   }

@@ -244,7 +244,8 @@ final class Filters {
     args.expect(0, "precision", "method");
     int precision = args.integer(0, "precision", 0);
     String method = args.text(1, "method", "common");
-    if (!Set.of("common", "ceil", "floor").contains(method) || !isNumber(x)) {
+    if (!Set.of("common", "ceil", "floor").contains(method)
+        || !(x instanceof Number || x instanceof Boolean)) {
       throw Failure.runtime(
           "round wants a number and 'common', 'ceil' or 'floor', had %s and '%s'"
               .formatted(Values.typeName(x), method));
@@ -265,10 +266,6 @@ final class Filters {
     }
     BigDecimal whole = new BigDecimal(Operators.plus(x).toString());
     return Values.number(whole.setScale(precision, RoundingMode.HALF_EVEN).toBigInteger());
-  }
-
-  private static boolean isNumber(Object x) {
-    return x instanceof Number || x instanceof Boolean;
   }
 
   private static Object stripTags(String text) {
@@ -345,14 +342,16 @@ final class Filters {
     String end = args.text(2, "end", "...");
     int length = args.integer(0, "length", 255);
     int leeway = args.get(3, "leeway") == null ? 5 : args.integer(3, "leeway", 5);
-    String text = e.text.str(x);
     int kept = length - StringMethods.length(end);
     if (kept < 0 || leeway < 0) {
       throw Failure.runtime("truncate wants length >= %d and leeway >= 0".formatted(end.length()));
     }
-    if (StringMethods.length(text) <= (long) length + leeway) {
+    if (Values.length(x) <= (long) length + leeway) {
       return x;
+    } else if (!Values.isText(x)) {
+      throw Operators.unsupported("truncate", x, x);
     }
+    String text = x.toString();
     String cut = StringMethods.slice(text, 0, kept);
     int blank = cut.lastIndexOf(' ');
     boolean wholeWords = !Operators.truth(args.get(1, "killwords", false));

@@ -48,6 +48,9 @@ public final class Template {
       throw failure.inSource(source);
     } catch (StackOverflowError error) {
       throw new Failure(Kind.LIMIT, "template recursed deeper than the thread's stack allows");
+    } catch (ClassCastException | IndexOutOfBoundsException | NullPointerException fault) {
+      // A gap in our own checks: the template still only fails, it does not take its request down.
+      throw new Failure(Kind.RUNTIME, "template met a fault in its interpreter: " + fault);
     }
   }
 

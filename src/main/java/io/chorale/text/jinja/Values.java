@@ -189,7 +189,16 @@ final class Values {
       return get(index, name, null);
     }
 
-    /** A str argument; Markup counts. */
+    /** A str argument that must be there. */
+    String text(int index, String name) {
+      String text = text(index, name, null);
+      if (text == null) {
+        throw Failure.runtime("%s wants a str as '%s', had NoneType".formatted(who, name));
+      }
+      return text;
+    }
+
+    /** A str argument, or the fallback if absent; Markup counts. A null fallback allows None. */
     String text(int index, String name, String fallback) {
       Object value = get(index, name, fallback);
       if (value == null && fallback == null) {
@@ -323,6 +332,9 @@ final class Values {
   static Object key(Object value) {
     if (value instanceof List || value instanceof Map) {
       throw Failure.runtime("a " + typeName(value) + " cannot be a dict's key");
+    }
+    if (value instanceof Tuple tuple) {
+      tuple.list().forEach(Values::key);
     }
     return value instanceof Markup markup ? markup.text() : value;
   }
