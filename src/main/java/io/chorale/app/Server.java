@@ -22,8 +22,10 @@ import io.chorale.serve.ServedModel;
 import io.chorale.tensor.NativeLimits;
 import io.chorale.tensor.TorchDevice;
 import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.atomic.AtomicReference;
 import org.jboss.logging.Logger;
 
@@ -73,7 +75,7 @@ final class Server implements AutoCloseable {
             .bring(settings.model());
     try (BaseModelFiles files =
         BaseModelFiles.open(path, Quantization.parse(settings.quantize()))) {
-      String id = settings.servedModelName().orElseGet(() -> apiName(files.spec(), path));
+      String id = settings.servedModelName().orElseGet(() -> apiName(settings.model(), path));
       BaseModel text = BaseModel.of(files);
       Ops ops = ops(settings);
       CausalLm causalLm = load(files, ops, settings);
@@ -184,10 +186,16 @@ final class Server implements AutoCloseable {
         true);
   }
 
-  /** The model's own name as an API id: no spaces, no path. */
-  private static String apiName(ModelSpec spec, Path path) {
-    String name = spec.name().isBlank() ? path.getFileName().toString() : spec.name();
-    return name.strip().replaceAll("[^A-Za-z0-9._-]+", "-");
+  /**
+   * What people call the model: the hub id, or the file's or folder's name without its form. The
+   * name inside a GGUF file is often that of a training run.
+   */
+  static String apiName(Optional<String> model, Path path) {
+    boolean isHubId = model.isPresent() && !Files.exists(Path.of(model.get()));
+    String name = isHubId ? model.get() : path.getFileName().toString();
+    return name.replaceFirst("\\.gguf$", "")
+        .replaceFirst("(?i)[.-](I?Q\\d\\w*|BF16|F16|F32)$", "")
+        .replaceAll("[^A-Za-z0-9._/-]+", "-");
   }
 
   private static void report(RestoreReport report) {
