@@ -20,7 +20,7 @@ import transformers
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 OUT = ROOT / "src" / "test" / "resources" / "golden" / "real-model"
 NEW_TOKENS = 64
-EPSILON = 0.01
+EPSILON = 0.001
 PROBE = [(i * 769 + 13) % 49152 for i in range(64)]
 LOG = ("09:14 door opened by Mara (badge 4711); 09:20 café order: 3 × espresso, 12,50 €; 09:41 pump P-7 at 88 °C, limit 90; "
        "10:02 Jürgen restarts pump P-7; 10:03 pump P-7 at 61 °C; 10:30 会議 in room 5 🙂; 11:15 door closed, alarm on. ")

@@ -77,6 +77,9 @@ public interface ChoraleConfig {
   /** Compute threads; empty is one per processor. */
   Optional<Integer> threads();
 
+  /** Where registered adapters are remembered; empty is {@code .chorale} in the first root. */
+  Optional<String> stateDir();
+
   /** Where downloaded models lie; empty is the user's cache folder. */
   Optional<String> cache();
 }

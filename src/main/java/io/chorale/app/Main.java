@@ -37,16 +37,16 @@ public final class Main implements Runnable {
   @CommandLine.Spec CommandLine.Model.CommandSpec spec;
 
   public static void main(String... args) {
-    int code = execute(args);
+    int code = execute(new PrintWriter(System.out, true), new PrintWriter(System.err, true), args);
     if (code != ServeCommand.SERVED) { // once Quarkus has run, its exit handler ends the process
       System.exit(code);
     }
   }
 
   /** Runs one command without ending the process. */
-  static int execute(String... args) {
+  static int execute(PrintWriter out, PrintWriter err, String... args) {
     Main main = new Main();
-    CommandLine line = new CommandLine(main);
+    CommandLine line = new CommandLine(main).setOut(out).setErr(err);
     line.setUsageHelpWidth(100);
     line.setParameterExceptionHandler(Main::refuse);
     line.setExecutionExceptionHandler(

@@ -147,6 +147,15 @@ final class ServeCommand implements Callable<Integer> {
   Integer threads;
 
   @Option(
+      names = "--state-dir",
+      paramLabel = "DIR",
+      description = {
+        "Where registered adapters are remembered.",
+        "Default: .chorale in the first adapter root"
+      })
+  String stateDir;
+
+  @Option(
       names = "--cache",
       paramLabel = "DIR",
       description = "Where downloaded models lie. Default: ~/.cache/chorale")

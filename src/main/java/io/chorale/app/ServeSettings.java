@@ -24,6 +24,7 @@ import java.util.stream.Stream;
  * @param kvBlockTokens positions per KV block
  * @param threads compute threads; empty is one per processor
  * @param cacheDir where downloaded models lie; empty is the user's cache folder
+ * @param stateDir where registered adapters are remembered
  */
 record ServeSettings(
     Optional<String> model,
@@ -43,7 +44,8 @@ record ServeSettings(
     long kvMemoryBytes,
     int kvBlockTokens,
     OptionalInt threads,
-    Optional<Path> cacheDir) {
+    Optional<Path> cacheDir,
+    Path stateDir) {
 
   /** Where the model is computed. */
   enum Device {
@@ -107,7 +109,24 @@ record ServeSettings(
         size("kv-memory", config.kvMemory()),
         config.kvBlockTokens(),
         optional(config.threads()),
-        config.cache().filter(s -> !s.isBlank()).map(Path::of));
+        config.cache().filter(s -> !s.isBlank()).map(Path::of),
+        stateDir(config));
+  }
+
+  /** Beside the adapters unless named, so that a copied folder takes its registrations along. */
+  private static Path stateDir(ChoraleConfig config) {
+    return config
+        .stateDir()
+        .filter(s -> !s.isBlank())
+        .map(Path::of)
+        .orElseGet(
+            () -> {
+              List<Path> roots = adapterRoots(config.adapterRoots());
+              return (roots.isEmpty() ? Path.of(ChoraleConfig.ADAPTER_ROOT) : roots.get(0))
+                  .resolve(".chorale");
+            })
+        .toAbsolutePath()
+        .normalize();
   }
 
   private static Device device(String text) {

@@ -19,10 +19,10 @@ import java.util.concurrent.locks.LockSupport;
 import org.jboss.logging.Logger;
 
 /**
- * The engine thread: drains its inbox, schedules a step, runs it, hands the tokens out, again; parks
- * when there is nothing to do. Owns scheduler and runner; everything else reaches them through
- * {@link EngineCommand}s. A step that throws ends its own sequences with {@link FinishReason#ERROR}
- * and the engine goes on.
+ * The engine thread: drains its inbox, schedules a step, runs it, hands the tokens out, again;
+ * parks when there is nothing to do. Owns scheduler and runner; everything else reaches them
+ * through {@link EngineCommand}s. A step that throws ends its own sequences with {@link
+ * FinishReason#ERROR} and the engine goes on.
  */
 public final class EngineLoop implements Engine, AutoCloseable {
   private static final Logger LOG = Logger.getLogger(EngineLoop.class);

@@ -13,9 +13,9 @@ import java.util.Arrays;
 import java.util.function.Function;
 
 /**
- * Turns a {@link ScheduledBatch} into one forward pass and the sampled tokens: newly seated adapters
- * are placed in their loraSlots, ids and counts become {@link ForwardInputs}, logits become tokens.
- * Engine thread.
+ * Turns a {@link ScheduledBatch} into one forward pass and the sampled tokens: newly seated
+ * adapters are placed in their loraSlots, ids and counts become {@link ForwardInputs}, logits
+ * become tokens. Engine thread.
  */
 public final class ModelRunner implements AutoCloseable {
   private final CausalLm model;

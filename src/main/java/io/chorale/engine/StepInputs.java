@@ -7,8 +7,8 @@ import io.chorale.sched.Sequence;
 import java.util.function.Function;
 
 /**
- * A batch's {@link ForwardInputs}, and what each logit row is for. Built and read within one step on
- * the engine thread.
+ * A batch's {@link ForwardInputs}, and what each logit row is for. Built and read within one step
+ * on the engine thread.
  */
 final class StepInputs {
   private final ForwardInputs inputs;

@@ -53,7 +53,8 @@ public final class GgufFile implements TensorSource {
       Map<String, Object> metadata = in.metadata(in.i64("the metadata count"));
       refuseSplit(in, metadata);
       List<Entry> entries = new ArrayList<>();
-      for (long i = 0; i < in.bounded(tensors, 32, "the tensor list"); i++) {
+      long count = in.bounded(tensors, 32, "the tensor list");
+      for (long i = 0; i < count; i++) {
         entries.add(entry(in, i));
       }
       long alignment = alignment(in, metadata);

@@ -83,7 +83,8 @@ final class GgufReader implements AutoCloseable {
    */
   Map<String, Object> metadata(long count) throws IOException {
     Map<String, Object> values = new LinkedHashMap<>();
-    for (long i = 0; i < bounded(count, 12, "the metadata"); i++) {
+    long keys = bounded(count, 12, "the metadata");
+    for (long i = 0; i < keys; i++) {
       String key = string("metadata key " + i);
       Object value = value(i32("the type of " + key), key, 0);
       if (values.put(key, value) != null) {

@@ -7,6 +7,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collections;
+import java.util.Iterator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -87,7 +88,7 @@ public final class SafetensorsFiles implements TensorSource {
     }
     Map<String, Path> shards = new LinkedHashMap<>();
     for (JsonNode value : map) {
-      shards.computeIfAbsent(value.asText(), name -> shard(index, name));
+      shards.put(value.asText(), shard(index, value.asText()));
     }
     for (Path shard : shards.values()) {
       if (!Files.isRegularFile(shard)) {
@@ -96,19 +97,17 @@ public final class SafetensorsFiles implements TensorSource {
       }
       add(shard);
     }
-    map.fieldNames()
-        .forEachRemaining(
-            name -> {
-              if (!places.containsKey(name)) {
-                throw new IllegalArgumentException(
-                    "%s: no shard holds tensor '%s'".formatted(index, name));
-              }
-            });
+    for (Iterator<String> names = map.fieldNames(); names.hasNext(); ) {
+      String name = names.next();
+      if (!places.containsKey(name)) {
+        throw new IOException("%s: no shard holds tensor '%s'".formatted(index, name));
+      }
+    }
   }
 
-  private static Path shard(Path index, String name) {
+  private static Path shard(Path index, String name) throws IOException {
     if (name.isEmpty() || name.contains("/") || name.contains("\\") || name.startsWith(".")) {
-      throw new IllegalArgumentException(
+      throw new IOException(
           "%s: lists '%s', wanted the plain name of a file beside it".formatted(index, name));
     }
     return index.resolveSibling(name);

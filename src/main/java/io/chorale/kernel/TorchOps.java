@@ -225,7 +225,8 @@ public final class TorchOps implements Ops {
       Tensor keys = TorchMatrix.of(k).view(k.rows(), -1, headDim);
       rotate(keys, step);
       kv.keys()[layer].index_copy_(0, step.kvSlots, keys);
-      kv.values()[layer].index_copy_(0, step.kvSlots, TorchMatrix.of(v).view(v.rows(), -1, headDim));
+      kv.values()[layer].index_copy_(
+          0, step.kvSlots, TorchMatrix.of(v).view(v.rows(), -1, headDim));
     }
   }
 
@@ -259,8 +260,7 @@ public final class TorchOps implements Ops {
                 .view(n, kvHeads, group, shape.headDim())
                 .permute(1, 2, 0, 3)
                 .reshape(kvHeads, group * n, shape.headDim());
-        Tensor scores =
-            torch.bmm(query, keys).mul_(new Scalar(1.0 / Math.sqrt(shape.headDim())));
+        Tensor scores = torch.bmm(query, keys).mul_(new Scalar(1.0 / Math.sqrt(shape.headDim())));
         if (span.mask() != null) {
           scores.view(kvHeads, group, n, length).add_(span.mask());
         }
@@ -284,7 +284,8 @@ public final class TorchOps implements Ops {
   @Override
   public void gatherLogitRows(Matrix x, StepRows rows, Matrix out) {
     try (Scope scope = Scope.open()) {
-      TorchMatrix.of(out).copy_(TorchMatrix.of(x).index_select(0, ((TorchStepRows) rows).logitIndex));
+      TorchMatrix.of(out)
+          .copy_(TorchMatrix.of(x).index_select(0, ((TorchStepRows) rows).logitIndex));
     }
   }
 

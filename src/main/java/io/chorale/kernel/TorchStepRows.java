@@ -155,8 +155,7 @@ final class TorchStepRows implements StepRows {
           int from = rows.get(0);
           boolean contiguous = rows.get(rows.size() - 1) - from == rows.size() - 1;
           long[] index = rows.stream().mapToLong(Integer::longValue).toArray();
-          list.add(
-              new Segment(slot, from, rows.size(), contiguous ? null : device.longs(index)));
+          list.add(new Segment(slot, from, rows.size(), contiguous ? null : device.longs(index)));
         });
     return new Segments(slots.length, list, table);
   }

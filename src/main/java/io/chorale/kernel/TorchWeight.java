@@ -72,7 +72,8 @@ abstract sealed class TorchWeight implements Weight {
 
   /** Q4_0, Q4_1 and NF4 keep their 4-bit codes and scales; anything else becomes dense. */
   static TorchWeight packed(PackedMatrix packed, TorchDevice device) {
-    if (packed instanceof Nf4Matrix nf4 && nf4.packed().remaining() % (Nf4Matrix.BLOCK_SIZE / 2) == 0) {
+    if (packed instanceof Nf4Matrix nf4
+        && nf4.packed().remaining() % (Nf4Matrix.BLOCK_SIZE / 2) == 0) {
       return nf4(nf4, device);
     }
     if (packed instanceof GgmlMatrix ggml

@@ -6,9 +6,7 @@ import io.chorale.kernel.LoraTable;
 import io.chorale.quant.GgmlMatrix;
 import java.util.Map;
 
-/**
- * Fills {@link LoraTable} slots from host weights. Engine thread, between steps only.
- */
+/** Fills {@link LoraTable} slots from host weights. Engine thread, between steps only. */
 public final class LoraSlots implements AutoCloseable {
   private final LoraTable table;
   private final int layers;

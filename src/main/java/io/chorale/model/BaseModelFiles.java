@@ -4,6 +4,7 @@ import io.chorale.format.BitsAndBytesNf4;
 import io.chorale.format.GgufFile;
 import io.chorale.format.SafetensorsFiles;
 import io.chorale.format.TensorData;
+import io.chorale.format.TensorFingerprint;
 import io.chorale.format.TensorSource;
 import io.chorale.lora.LoraTarget;
 import io.chorale.lora.ModuleId;
@@ -12,15 +13,10 @@ import io.chorale.quant.GgmlMatrix;
 import io.chorale.quant.PackedMatrix;
 import io.chorale.quant.TensorType;
 import java.io.IOException;
-import java.nio.ByteBuffer;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
 import java.util.Arrays;
-import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -38,9 +34,6 @@ import java.util.stream.Stream;
  * valid after {@link #close}. Any thread.
  */
 public final class BaseModelFiles implements AutoCloseable {
-  private static final int SAMPLES = 4;
-  private static final int SAMPLE_BYTES = 4096;
-
   /** Where one kind of model file keeps things. */
   interface Layout {
     ModelSpec spec();
@@ -74,7 +67,8 @@ public final class BaseModelFiles implements AutoCloseable {
     this.layout = layout;
     this.spec = layout.spec();
     this.quantization = quantization;
-    this.fingerprint = hash(checkAll());
+    checkSpec();
+    this.fingerprint = TensorFingerprint.of(source, checkAll());
   }
 
   /**
@@ -210,10 +204,9 @@ public final class BaseModelFiles implements AutoCloseable {
   }
 
   /**
-   * Identity of the base for adapters and prefix caches: "sha256:" and 64 hex digits over the names
-   * in order, types, shapes and a sample of the bytes (four times 4 KiB, all if not more) of every
-   * tensor the model uses. Not affected by {@link Quantization}; the same weights in another file
-   * format differ.
+   * Identity of the base for adapters and prefix caches: {@link TensorFingerprint} of every tensor
+   * the model uses. Not affected by {@link Quantization}; the same weights in another file format
+   * differ.
    */
   public String fingerprint() {
     return fingerprint;
@@ -281,6 +274,23 @@ public final class BaseModelFiles implements AutoCloseable {
     };
   }
 
+  private void checkSpec() {
+    long widest =
+        Math.max(spec.vocab(), Math.max((long) spec.heads() * spec.headDim(), spec.intermediate()));
+    if (spec.layers() < 1
+        || spec.hidden() < 1
+        || spec.intermediate() < 1
+        || spec.kvHeads() < 1
+        || spec.heads() % spec.kvHeads() != 0
+        || spec.headDim() < 2
+        || spec.headDim() % 2 != 0
+        || widest > Integer.MAX_VALUE) {
+      throw new IllegalArgumentException(
+          "%s: sizes that fit no model, wanted heads in whole groups of an even width"
+              .formatted(spec));
+    }
+  }
+
   /** Checks every tensor the model needs and returns their names, sorted. */
   private TreeSet<String> checkAll() {
     TreeSet<String> used = new TreeSet<>();
@@ -339,30 +349,5 @@ public final class BaseModelFiles implements AutoCloseable {
           "model '%s': tensor '%s' is %s, its configuration wants %s"
               .formatted(spec.name(), name, Arrays.toString(had), Arrays.toString(wanted)));
     }
-  }
-
-  private String hash(TreeSet<String> names) {
-    MessageDigest sha;
-    try {
-      sha = MessageDigest.getInstance("SHA-256");
-    } catch (NoSuchAlgorithmException e) {
-      throw new IllegalStateException("every Java has SHA-256", e);
-    }
-    for (String name : names) {
-      TensorData tensor = source.tensor(name);
-      String line = "%s %s %s\n".formatted(name, tensor.type(), Arrays.toString(tensor.shape()));
-      sha.update(line.getBytes(StandardCharsets.UTF_8));
-      ByteBuffer bytes = tensor.bytes();
-      int size = bytes.remaining();
-      if (size <= SAMPLES * SAMPLE_BYTES) {
-        sha.update(bytes.duplicate());
-        continue;
-      }
-      for (int i = 0; i < SAMPLES; i++) {
-        long at = (long) (size - SAMPLE_BYTES) * i / (SAMPLES - 1);
-        sha.update(bytes.slice((int) at, SAMPLE_BYTES));
-      }
-    }
-    return "sha256:" + HexFormat.of().formatHex(sha.digest());
   }
 }

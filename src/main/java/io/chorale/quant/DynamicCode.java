@@ -20,11 +20,11 @@ final class DynamicCode {
     int n = 0;
     for (int decade = 0; decade < DECADES; decade++) {
       int items = 1 << decade;
-      double unit = Math.pow(10, decade - (DECADES - 1));
+      float unit = (float) Math.pow(10, decade - (DECADES - 1));
       for (int i = 0; i < items; i++) {
         float mean = (step(i, items) + step(i + 1, items)) / 2;
-        values[n++] = (float) (unit * mean);
-        values[n++] = (float) (-unit * mean);
+        values[n++] = unit * mean;
+        values[n++] = -unit * mean;
       }
     }
     values[n++] = 0;
@@ -33,10 +33,13 @@ final class DynamicCode {
     return values;
   }
 
-  /** torch.linspace(0.1, 1, items + 1)[i] in float32, which counts from the nearer end. */
+  /**
+   * torch.linspace(0.1, 1, items + 1)[i] in float32, which counts from the nearer end and rounds
+   * once.
+   */
   private static float step(int i, int items) {
     float width = (1f - 0.1f) / items;
-    return i < (items + 1) / 2 ? 0.1f + width * i : 1f - width * (items - i);
+    return i < (items + 1) / 2 ? Math.fma(width, i, 0.1f) : Math.fma(-width, items - i, 1f);
   }
 
   /** Takes the mean off the scales and codes the rest in groups of 256. */

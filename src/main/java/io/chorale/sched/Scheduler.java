@@ -79,7 +79,7 @@ public final class Scheduler {
     final List<Seating> seatings = new ArrayList<>();
     int totalRows;
     int prefillBudget;
-    boolean shortOfBlocks;
+    boolean preempts; // then nobody is admitted: blocks are short
 
     void decode(Sequence sequence) {
       decodes.add(rows(sequence, 1));
@@ -125,7 +125,7 @@ public final class Scheduler {
         prefill(i, step);
       }
     }
-    if (!step.shortOfBlocks) {
+    if (!step.preempts) {
       admitWaiting(step);
     }
     ScheduledBatch batch = step.batch();
@@ -159,7 +159,6 @@ public final class Scheduler {
         fit = kv.rowsThatFit(sequence, 0);
       }
     }
-    step.shortOfBlocks |= fit < wanted;
     if (fit >= 1) {
       step.prefill(sequence, Math.min(wanted, fit));
     }
@@ -348,7 +347,7 @@ public final class Scheduler {
   }
 
   private Sequence preemptYoungest(Step step) {
-    step.shortOfBlocks = true;
+    step.preempts = true;
     Sequence youngest = running.remove(running.size() - 1);
     release(youngest);
     youngest.preempt();

@@ -11,9 +11,8 @@ import io.chorale.format.TensorData;
 import io.chorale.lora.LoraModule;
 import io.chorale.lora.LoraTarget;
 import io.chorale.lora.ModuleId;
-import io.chorale.model.Family;
-import io.chorale.model.ModelSpec;
-import io.chorale.model.RopeSpec;
+import io.chorale.model.BaseModelFiles;
+import io.chorale.model.Quantization;
 import io.chorale.quant.TensorType;
 import java.io.IOException;
 import java.nio.file.Path;
@@ -31,35 +30,15 @@ import org.junit.jupiter.params.provider.MethodSource;
 /** Every adapter that PEFT saved, against the ranks, scalings and tensors that PEFT itself has. */
 class GoldenAdaptersTest {
   private static final Path GOLDEN = Path.of("src/test/resources/golden/adapters");
+  private static final Path MODELS = Path.of("src/test/resources/golden/models");
 
-  private static ModelSpec spec(String base) {
-    return new ModelSpec(
-        base,
-        Family.LLAMA,
-        2,
-        64,
-        96,
-        4,
-        2,
-        16,
-        264,
-        512,
-        1e-5f,
-        RopeSpec.plain(10000),
-        false,
-        false,
-        false,
-        false,
-        0,
-        !base.equals("llama-untied"),
-        Set.of(258));
-  }
-
-  private static AdapterLoader.Loaded load(JsonNode golden) {
+  private static AdapterLoader.Loaded load(JsonNode golden) throws IOException {
     String name = golden.get("name").asText();
-    return new AdapterLoader(
-            spec(golden.get("base").asText()), "any", AdapterLoader.DEFAULT_MAX_BYTES)
-        .load(new AdapterRef(name, 1), GOLDEN.resolve(name));
+    Path base = MODELS.resolve(golden.get("base").asText());
+    try (BaseModelFiles files = BaseModelFiles.open(base, Quantization.NONE)) {
+      return new AdapterLoader(files.spec(), files.fingerprint(), AdapterLoader.DEFAULT_MAX_BYTES)
+          .load(new AdapterRef(name, 1), GOLDEN.resolve(name));
+    }
   }
 
   private static Stream<JsonNode> all() throws IOException {
@@ -81,7 +60,7 @@ class GoldenAdaptersTest {
 
   @ParameterizedTest(name = "{0}")
   @MethodSource("peft")
-  void everyModuleHasTheRankAndScalingThatPeftResolved(JsonNode golden) {
+  void everyModuleHasTheRankAndScalingThatPeftResolved(JsonNode golden) throws IOException {
     // Given
     Map<String, String> wanted = new TreeMap<>();
     golden

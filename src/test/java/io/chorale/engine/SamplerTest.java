@@ -39,16 +39,14 @@ class SamplerTest {
   /** The definition, by sorting: what top-k, then top-p of the rest, keeps. */
   private static Set<Integer> naive(float[] logits, int offset, SamplingParams params) {
     Integer[] order = IntStream.range(0, VOCAB).boxed().toArray(Integer[]::new);
-    java.util.Arrays.sort(
-        order, (x, y) -> Float.compare(logits[offset + y], logits[offset + x]));
+    java.util.Arrays.sort(order, (x, y) -> Float.compare(logits[offset + y], logits[offset + x]));
     double max = logits[offset + order[0]] / params.temperature();
     int count = 0;
     double total = 0;
     double[] mass = new double[VOCAB];
     for (int i = 0; i < VOCAB; i++) {
       mass[i] = Math.exp(logits[offset + order[i]] / params.temperature() - max);
-      boolean kept =
-          mass[i] >= params.minP() && (params.topK() == 0 || i < params.topK());
+      boolean kept = mass[i] >= params.minP() && (params.topK() == 0 || i < params.topK());
       if (kept) {
         count++;
         total += mass[i];

@@ -61,8 +61,7 @@ public final class TinyEngine implements AutoCloseable {
   }
 
   public static GenerationRequest greedy(int[] prompt, int adapterKey, int tokens, TokenSink sink) {
-    return new GenerationRequest(
-        prompt, adapterKey, SamplingParams.greedy(tokens, Set.of()), sink);
+    return new GenerationRequest(prompt, adapterKey, SamplingParams.greedy(tokens, Set.of()), sink);
   }
 
   /** The tokens of one request that runs alone. */

@@ -46,8 +46,12 @@ final class AttentionCase {
         Matrix mixed = ops.matrix(rows.size(), qWidth);
         try (StepRows stepRows = ops.begin(inputs(step), frequencies, table)) {
           ops.ropeAndStoreKv(
-              queries, gather(ops, k, rows, kvWidth), gather(ops, v, rows, kvWidth), stepRows,
-              pages, 1);
+              queries,
+              gather(ops, k, rows, kvWidth),
+              gather(ops, v, rows, kvWidth),
+              stepRows,
+              pages,
+              1);
           ops.pagedAttention(queries, stepRows, pages, 1, shape, mixed);
         }
         out[step] = new float[rows.size() * qWidth];
@@ -108,8 +112,7 @@ final class AttentionCase {
   }
 
   private static ForwardInputs inputs(int step) {
-    int[] sequences =
-        IntStream.of(1, 0).filter(s -> CHUNKS[step][s] > 0).toArray();
+    int[] sequences = IntStream.of(1, 0).filter(s -> CHUNKS[step][s] > 0).toArray();
     int[] positions = rows(step).stream().mapToInt(row -> row[1]).toArray();
     int[] first = new int[sequences.length];
     int[] count = new int[sequences.length];
@@ -123,8 +126,7 @@ final class AttentionCase {
     }
     int n = positions.length;
     int[] slots = IntStream.range(0, n).map(i -> LoraTable.NO_LORA).toArray();
-    return new ForwardInputs(
-        new int[n], positions, slots, first, count, tables, BLOCK, new int[0]);
+    return new ForwardInputs(new int[n], positions, slots, first, count, tables, BLOCK, new int[0]);
   }
 
   private static Matrix gather(Ops ops, float[][] from, List<int[]> rows, int width) {

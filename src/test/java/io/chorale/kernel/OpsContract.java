@@ -12,8 +12,8 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /**
- * What every {@link Ops} must compute, against {@link Reference}, over awkward sizes, weight formats
- * and the five adapter mixes of Punica (base, identical, distinct, uniform, skewed).
+ * What every {@link Ops} must compute, against {@link Reference}, over awkward sizes, weight
+ * formats and the five adapter mixes of Punica (base, identical, distinct, uniform, skewed).
  */
 abstract class OpsContract {
   private static final int SLOTS = 6;
@@ -268,8 +268,7 @@ abstract class OpsContract {
               null);
     }
     all[5] =
-        new LoraFactors(
-            0, 1, null, null, null, null, TestMatrices.random(random, "F32", out, in));
+        new LoraFactors(0, 1, null, null, null, null, TestMatrices.random(random, "F32", out, in));
     return all;
   }
 }

@@ -41,8 +41,7 @@ final class Reference {
         for (int i = 0; i < in; i++) {
           double merged = w[o][i];
           for (int r = 0; r < rank; r++) {
-            merged +=
-                (double) lora.scaling() * lora.b()[o * rank + r] * lora.a()[r * in + i];
+            merged += (double) lora.scaling() * lora.b()[o * rank + r] * lora.a()[r * in + i];
           }
           norm += merged * merged;
         }

@@ -18,7 +18,9 @@ final class TestMatrices {
 
   static PackedMatrix random(Random random, String format, int rows, int cols) {
     return switch (format) {
-      case "NF4" -> Nf4Matrix.of(rows, cols, codes(random, rows * cols / 2), absmax(random, rows * cols / 64));
+      case "NF4" ->
+          Nf4Matrix.of(
+              rows, cols, codes(random, rows * cols / 2), absmax(random, rows * cols / 64));
       case "NF4_DQ" -> doubleQuantized(random, rows, cols);
       default -> ggml(random, TensorType.valueOf(format), rows, cols);
     };
@@ -39,8 +41,7 @@ final class TestMatrices {
 
   private static PackedMatrix ggml(Random random, TensorType type, int rows, int cols) {
     int blocks = rows * cols / type.blockElements();
-    ByteBuffer out =
-        ByteBuffer.allocate(blocks * type.blockBytes()).order(ByteOrder.LITTLE_ENDIAN);
+    ByteBuffer out = ByteBuffer.allocate(blocks * type.blockBytes()).order(ByteOrder.LITTLE_ENDIAN);
     for (int b = 0; b < blocks; b++) {
       switch (type) {
         case F32 -> out.putFloat((float) random.nextGaussian() * 0.1f);

@@ -44,8 +44,7 @@ class CausalLmGoldenTest {
     "qwen2-q8_0, DENSE",
     "qwen3-q4_1, PACKED"
   })
-  void ggufGivesTransformersLogitsWholeAndChunked(String name, WeightForm form)
-      throws IOException {
+  void ggufGivesTransformersLogitsWholeAndChunked(String name, WeightForm form) throws IOException {
     Path gguf = TinyModel.GOLDEN.resolve("models/gguf");
     check(gguf.resolve(name + ".gguf"), "../" + name + ".logits.json", form);
   }
@@ -59,7 +58,9 @@ class CausalLmGoldenTest {
         golden.assertClose(
             tiny.logits(golden.ids(), LoraTable.NO_LORA, n), TOLERANCE, files + " whole");
         golden.assertClose(
-            tiny.logits(golden.ids(), LoraTable.NO_LORA, 2, n - 3, 1), TOLERANCE, files + " chunked");
+            tiny.logits(golden.ids(), LoraTable.NO_LORA, 2, n - 3, 1),
+            TOLERANCE,
+            files + " chunked");
       }
     }
   }

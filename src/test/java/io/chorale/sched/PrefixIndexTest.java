@@ -27,7 +27,7 @@ class PrefixIndexTest {
   }
 
   @Test
-  void blocksWhoseHashesCollideAreToldApartByTheirTokens() {
+  void blocksWhoseHashesCollideAreToldApartByTokensAndParent() {
     // Given
     var first = index.register(-1, null, new int[] {1, 31}, 0, 0);
     // When
@@ -36,6 +36,8 @@ class PrefixIndexTest {
     assertEquals(first.hashCode(), second.hashCode());
     assertNotEquals(first, second);
     assertEquals(1, index.find(-1, null, new int[] {2, 0}, 0).block());
+    index.register(-1, first, new int[] {5, 6}, 0, 2);
+    assertNull(index.find(-1, second, new int[] {5, 6}, 0));
   }
 
   @Test

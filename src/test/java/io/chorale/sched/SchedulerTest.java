@@ -115,6 +115,40 @@ class SchedulerTest {
   }
 
   @Test
+  void chunkLeavesTheBlocksThatYoungerDecodesNeed() {
+    // Given
+    var scheduler = new Scheduler(Sequences.options(5));
+    scheduler.add(Sequences.base(0, 19, 9));
+    Sequence decoding = Sequences.base(100, 4, 9);
+    scheduler.add(decoding);
+    Sequences.step(scheduler, 7); // three blocks, all full
+    // When
+    ScheduledBatch batch = scheduler.schedule();
+    // Then
+    assertEquals(List.of(1, 4), batch.rows().stream().map(ScheduledRows::count).toList());
+    assertSame(decoding, batch.rows().get(0).sequence());
+    assertEquals(0, scheduler.preemptions());
+  }
+
+  @Test
+  void sequenceThatWasPassedInTheQueueIsNotTakenForTheYoungest() {
+    // Given
+    var scheduler = new Scheduler(new SchedulerOptions(16, 4, 4, 5, 1, 1000, 8, true));
+    Sequence passed = Sequences.adapted(6, 100, 8, 9);
+    Sequence passing = Sequences.base(200, 8, 9);
+    scheduler.add(Sequences.adapted(5, 0, 3, 1)); // holds the only loraSlot for one step
+    scheduler.add(passed);
+    scheduler.add(passing);
+    Sequences.step(scheduler, 7);
+    Sequences.step(scheduler, 7); // five blocks are used now
+    // When
+    scheduler.schedule();
+    // Then
+    assertEquals(0, passed.preemptions());
+    assertEquals(1, passing.preemptions());
+  }
+
+  @Test
   void preemptedSequenceComesBackOnlyWhenAllOfItFits() {
     // Given
     var scheduler = new Scheduler(new SchedulerOptions(16, 2, 4, 8, 0, 1000, 4, false));

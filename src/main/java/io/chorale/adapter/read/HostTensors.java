@@ -1,6 +1,7 @@
 package io.chorale.adapter.read;
 
 import io.chorale.format.TensorData;
+import io.chorale.quant.BlockDecoder;
 import io.chorale.quant.TensorType;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -24,7 +25,7 @@ final class HostTensors {
    */
   static TensorData copy(TensorData stored) {
     if (stored.type() == TensorType.Q8_0) {
-      return checked(dequantizedQ80(stored));
+      return checked(dequantized(stored));
     }
     if (!FLOATS.contains(stored.type())) {
       throw new IllegalArgumentException(
@@ -75,29 +76,13 @@ final class HostTensors {
     return ByteBuffer.allocate(bytes).order(ByteOrder.LITTLE_ENDIAN);
   }
 
-  private static TensorData dequantizedQ80(TensorData stored) {
-    ByteBuffer in = stored.bytes().duplicate().order(ByteOrder.LITTLE_ENDIAN);
-    ByteBuffer out = allocate(Math.toIntExact(4 * stored.elements()));
-    while (in.hasRemaining()) {
-      float scale = halfToFloat(in.getShort());
-      for (int i = 0; i < stored.type().blockElements(); i++) {
-        out.putFloat(scale * in.get());
-      }
-    }
-    return new TensorData(stored.name(), TensorType.F32, stored.shape().clone(), out.flip());
-  }
-
-  /** IEEE binary16, exact; JDK 20 has it as Float.float16ToFloat. */
-  static float halfToFloat(short half) {
-    int exponent = (half >> 10) & 0x1f;
-    int fraction = half & 0x3ff;
-    float magnitude =
-        exponent == 0x1f
-            ? (fraction == 0 ? Float.POSITIVE_INFINITY : Float.NaN)
-            : exponent == 0
-                ? fraction * 0x1p-24f
-                : Math.scalb(1f + fraction * 0x1p-10f, exponent - 15);
-    return half < 0 ? -magnitude : magnitude;
+  private static TensorData dequantized(TensorData stored) {
+    float[] values = new float[Math.toIntExact(stored.elements())];
+    BlockDecoder.decode(
+        stored.type(), stored.bytes(), stored.bytes().position(), values.length, values, 0);
+    ByteBuffer out = allocate(Float.BYTES * values.length);
+    out.asFloatBuffer().put(values);
+    return new TensorData(stored.name(), TensorType.F32, stored.shape().clone(), out);
   }
 
   private static TensorData checked(TensorData tensor) {

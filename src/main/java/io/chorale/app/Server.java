@@ -1,0 +1,197 @@
+package io.chorale.app;
+
+import io.chorale.adapter.AdapterLoader;
+import io.chorale.adapter.AdapterRegistry;
+import io.chorale.adapter.RestoreReport;
+import io.chorale.app.store.BaseModelStore;
+import io.chorale.app.store.Progress;
+import io.chorale.engine.EngineLoop;
+import io.chorale.engine.EngineOptions;
+import io.chorale.engine.ModelRunner;
+import io.chorale.kernel.Ops;
+import io.chorale.kernel.TorchOps;
+import io.chorale.kernel.TorchOps.WeightForm;
+import io.chorale.model.BaseModelFiles;
+import io.chorale.model.CausalLm;
+import io.chorale.model.ModelSpec;
+import io.chorale.model.Quantization;
+import io.chorale.model.StepLimits;
+import io.chorale.model.WeightLoader;
+import io.chorale.sched.SchedulerOptions;
+import io.chorale.serve.ServedModel;
+import io.chorale.tensor.NativeLimits;
+import io.chorale.tensor.TorchDevice;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.concurrent.atomic.AtomicReference;
+import org.jboss.logging.Logger;
+
+/**
+ * Everything behind the HTTP layer, in the order in which it starts: model files, weights, engine,
+ * adapters. Built once on the main thread; closing it ends the engine thread and then frees memory.
+ */
+final class Server implements AutoCloseable {
+  private static final Logger LOG = Logger.getLogger(Server.class);
+
+  /** Logits are computed in bands of at most so many rows, so that scoring a prompt stays small. */
+  private static final int LOGIT_ROWS = 32;
+
+  /** How long running requests may finish at shutdown. */
+  private static final long DRAIN_MS = 10_000;
+
+  private final ServedModel model;
+  private final EngineLoop engine;
+  private final AdapterRegistry adapters;
+
+  private Server(ServedModel model, EngineLoop engine, AdapterRegistry adapters) {
+    this.model = model;
+    this.engine = engine;
+    this.adapters = adapters;
+  }
+
+  ServedModel model() {
+    return model;
+  }
+
+  EngineLoop engine() {
+    return engine;
+  }
+
+  AdapterRegistry adapters() {
+    return adapters;
+  }
+
+  /**
+   * Brings and loads the base model, starts the engine, registers the adapters. Takes seconds and
+   * logs what it does.
+   */
+  static Server start(ServeSettings settings) throws IOException {
+    NativeLimits.check();
+    Path path =
+        BaseModelStore.ofUser(settings.cacheDir(), System.getenv(), Progress.onStandardError())
+            .bring(settings.model());
+    try (BaseModelFiles files =
+        BaseModelFiles.open(path, Quantization.parse(settings.quantize()))) {
+      String id = settings.servedModelName().orElseGet(() -> apiName(files.spec(), path));
+      BaseModel text = BaseModel.of(files);
+      Ops ops = ops(settings);
+      CausalLm causalLm = load(files, ops, settings);
+      SchedulerOptions scheduling = scheduling(files.spec(), settings);
+      ServedModel served =
+          new ServedModel(
+              id,
+              System.currentTimeMillis() / 1000,
+              text.tokenizer(),
+              text.chatPrompt(),
+              files.spec().endTokenIds(),
+              text.addBos(),
+              text.bosTokenId(),
+              scheduling.maxSequenceTokens());
+      return start(settings, files, causalLm, scheduling, served);
+    }
+  }
+
+  private static Server start(
+      ServeSettings settings,
+      BaseModelFiles files,
+      CausalLm causalLm,
+      SchedulerOptions scheduling,
+      ServedModel served) {
+    // The registry tells the engine which keys to retire; the engine asks the registry for weights.
+    AtomicReference<EngineLoop> engine = new AtomicReference<>();
+    AdapterRegistry adapters =
+        new AdapterRegistry(
+            new AdapterLoader(files.spec(), files.fingerprint(), AdapterLoader.DEFAULT_MAX_BYTES),
+            served.id(),
+            settings.adapterRoots(),
+            settings.stateDir(),
+            key -> engine.get().retire(key));
+    ModelRunner runner =
+        new ModelRunner(
+            causalLm,
+            adapters,
+            scheduling.blocks(),
+            scheduling.blockTokens(),
+            scheduling.maxLoras());
+    engine.set(
+        new EngineLoop(scheduling, runner, new EngineOptions(settings.maxQueued(), DRAIN_MS)));
+    report(adapters.startup(settings.adapterRoots()));
+    LOG.infof(
+        "engine ready model=%s kernels=%s kv_blocks=%d block_tokens=%d max_model_tokens=%d",
+        served.id(),
+        causalLm.ops().name(),
+        scheduling.blocks(),
+        scheduling.blockTokens(),
+        scheduling.maxSequenceTokens());
+    return new Server(served, engine.get(), adapters);
+  }
+
+  private static Ops ops(ServeSettings settings) {
+    settings.threads().ifPresent(TorchDevice::threads);
+    TorchDevice device = TorchDevice.parse(settings.device().name());
+    return new TorchOps(device, device == TorchDevice.CUDA ? WeightForm.PACKED : WeightForm.DENSE);
+  }
+
+  private static CausalLm load(BaseModelFiles files, Ops ops, ServeSettings settings) {
+    long start = System.nanoTime();
+    ModelSpec spec = files.spec();
+    LOG.infof(
+        "loading weights model=%s family=%s layers=%d hidden=%d vocab=%d kernels=%s",
+        spec.name(), spec.family(), spec.layers(), spec.hidden(), spec.vocab(), ops.name());
+    StepLimits limits =
+        new StepLimits(settings.maxBatchTokens(), Math.min(settings.maxBatchTokens(), LOGIT_ROWS));
+    LoadProgress progress = new LoadProgress(spec.layers());
+    CausalLm loaded = new WeightLoader(files, ops).load(limits, progress::layerDone);
+    LOG.infof(
+        "weights loaded bytes=%d took_ms=%d",
+        loaded.weightBytes(), (System.nanoTime() - start) / 1_000_000);
+    return loaded;
+  }
+
+  private static SchedulerOptions scheduling(ModelSpec spec, ServeSettings settings) {
+    long positionBytes = 2L * Float.BYTES * spec.layers() * spec.kvWidth();
+    long blocks = settings.kvMemoryBytes() / (positionBytes * settings.kvBlockTokens());
+    if (blocks < 2) {
+      throw new UsageException(
+          "--kv-memory (chorale.kv-memory) is %d bytes, wanted at least two blocks of %d positions, %d bytes"
+              .formatted(
+                  settings.kvMemoryBytes(),
+                  settings.kvBlockTokens(),
+                  2 * positionBytes * settings.kvBlockTokens()));
+    }
+    int most = settings.maxModelTokens().orElse(spec.maxPositions());
+    return new SchedulerOptions(
+        settings.maxBatchTokens(),
+        settings.maxRunning(),
+        settings.kvBlockTokens(),
+        (int) Math.min(blocks, Integer.MAX_VALUE / settings.kvBlockTokens()),
+        settings.maxLoras(),
+        Math.min(most, spec.maxPositions()),
+        settings.maxBatchTokens(),
+        true);
+  }
+
+  /** The model's own name as an API id: no spaces, no path. */
+  private static String apiName(ModelSpec spec, Path path) {
+    String name = spec.name().isBlank() ? path.getFileName().toString() : spec.name();
+    return name.strip().replaceAll("[^A-Za-z0-9._-]+", "-");
+  }
+
+  private static void report(RestoreReport report) {
+    List<RestoreReport.Outcome> outcomes = report.outcomes();
+    for (RestoreReport.Outcome outcome : outcomes) {
+      if (outcome.kind() == RestoreReport.Kind.FAILED) {
+        LOG.errorf("adapter not served name=%s reason=%s", outcome.name(), outcome.reason());
+      } else {
+        LOG.infof(
+            "adapter name=%s version=%d %s", outcome.name(), outcome.version(), outcome.kind());
+      }
+    }
+  }
+
+  @Override
+  public void close() {
+    engine.close();
+  }
+}
