@@ -116,7 +116,14 @@ final class Server implements AutoCloseable {
             scheduling.maxLoras());
     engine.set(
         new EngineLoop(scheduling, runner, new EngineOptions(settings.maxQueued(), DRAIN_MS)));
-    report(adapters.startup(settings.adapterRoots()));
+    Server server = new Server(served, engine.get(), adapters);
+    try {
+      report(adapters.startup(settings.adapterRoots()));
+      WarmUp.run(server.engine());
+    } catch (RuntimeException e) {
+      server.close();
+      throw e;
+    }
     LOG.infof(
         "engine ready model=%s kernels=%s kv_blocks=%d block_tokens=%d max_model_tokens=%d",
         served.id(),
@@ -124,7 +131,7 @@ final class Server implements AutoCloseable {
         scheduling.blocks(),
         scheduling.blockTokens(),
         scheduling.maxSequenceTokens());
-    return new Server(served, engine.get(), adapters);
+    return server;
   }
 
   private static Ops ops(ServeSettings settings) {
@@ -161,13 +168,18 @@ final class Server implements AutoCloseable {
                   2 * positionBytes * settings.kvBlockTokens()));
     }
     int most = settings.maxModelTokens().orElse(spec.maxPositions());
+    if (most > spec.maxPositions()) {
+      throw new UsageException(
+          "--max-model-tokens (chorale.max-model-tokens) is %d, model '%s' has %d positions"
+              .formatted(most, spec.name(), spec.maxPositions()));
+    }
     return new SchedulerOptions(
         settings.maxBatchTokens(),
         settings.maxRunning(),
         settings.kvBlockTokens(),
         (int) Math.min(blocks, Integer.MAX_VALUE / settings.kvBlockTokens()),
         settings.maxLoras(),
-        Math.min(most, spec.maxPositions()),
+        most,
         settings.maxBatchTokens(),
         true);
   }
