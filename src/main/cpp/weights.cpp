@@ -1,7 +1,5 @@
 // Packing of weights into tiles, and back to float rows for lookups and norms.
-#include <cstdlib>
 #include <cstring>
-#include <new>
 
 #include "chorale.h"
 
@@ -38,15 +36,6 @@ void packQ4(uint8_t* block, int r, const uint8_t* in, bool affine) {
 }
 
 }  // namespace
-
-void* allocate(size_t bytes) {
-  size_t whole = roundUp(bytes + 64, 64);  // vector loads may run past the end
-  void* memory = std::aligned_alloc(64, whole);
-  if (memory == nullptr) throw std::bad_alloc();
-  return memset(memory, 0, whole);
-}
-
-void release(void* memory) { std::free(memory); }
 
 float halfToFloat(uint16_t half) {
   uint32_t sign = uint32_t(half & 0x8000) << 16;
