@@ -1,6 +1,9 @@
 package io.chorale.kernel;
 
-/** Paged keys and values of all layers, float32, {@code kvSlot = block * blockTokens + offset}. */
+/**
+ * Paged keys and values of all layers, {@link Ops#kvElementBytes} bytes each, {@code kvSlot = block
+ * * blockTokens + offset}.
+ */
 public interface KvPages extends AutoCloseable {
   long bytes();
 

@@ -12,9 +12,9 @@ import java.lang.ref.Reference;
  * <p>Batch-invariant: for one instruction set a row's result has the same bits alone and in any
  * batch, chunking, number of threads and beside any adapters.
  *
- * <p>Errors against float64 on {@code OpsContract}'s inputs, of a row's largest value: 2e-2 for Q4
- * and Q8 weights, 2e-3 with LoRA on float weights and for attention, 2e-5 otherwise. Engine thread;
- * uses {@code threads - 1} threads of its own, which sleep between steps.
+ * <p>Within, of a row's largest value, against float64 on {@code OpsContract}'s inputs: 2e-2 for Q4
+ * and Q8 weights, 1e-3 with LoRA on other weights, 4e-3 for attention, 2e-5 otherwise. Engine
+ * thread; uses {@code threads - 1} threads of its own, which sleep between steps.
  */
 public final class NativeOps implements Ops, AutoCloseable {
   private final InstructionSet set;
@@ -83,6 +83,11 @@ public final class NativeOps implements Ops, AutoCloseable {
             layers, kvSlots, shape.heads(), shape.kvHeads(), shape.headDim(), shape.window());
     long bytes = 2L * Short.BYTES * layers * kvSlots * shape.kvHeads() * shape.headDim();
     return new NativeKvPages(NativeHandle.of(address, NativeCalls::kvFree), bytes);
+  }
+
+  @Override
+  public int kvElementBytes() {
+    return Short.BYTES;
   }
 
   @Override
