@@ -6,7 +6,6 @@ import io.chorale.adapter.RestoreReport;
 import io.chorale.app.store.BaseModelStore;
 import io.chorale.app.store.Progress;
 import io.chorale.engine.EngineLoop;
-import io.chorale.engine.EngineOptions;
 import io.chorale.engine.ModelRunner;
 import io.chorale.kernel.Ops;
 import io.chorale.kernel.TorchOps;
@@ -117,7 +116,7 @@ final class Server implements AutoCloseable {
             scheduling.blockTokens(),
             scheduling.maxLoras());
     engine.set(
-        new EngineLoop(scheduling, runner, new EngineOptions(settings.maxQueued(), DRAIN_MS)));
+        new EngineLoop(scheduling, runner, new EngineLoop.Options(settings.maxQueued(), DRAIN_MS)));
     Server server = new Server(served, engine.get(), adapters);
     try {
       report(adapters.startup(settings.adapterRoots()));
