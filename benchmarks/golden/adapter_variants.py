@@ -9,6 +9,7 @@ form. cases.json lists them: base, what PEFT resolved as rank and scaling of eve
 
 Needs torch 2.15, transformers 5.24, peft 0.21.2, bitsandbytes 0.50.2, gguf 0.19. Seeds are fixed; rerunning gives the same tensors.
 """
+import copy
 import json
 import os
 import shutil
@@ -63,6 +64,41 @@ VARIANTS = {
                                torch.bfloat16),
     "nf4-dora": ("llama-nf4", dict(r=4, lora_alpha=8, use_dora=True, target_modules=LINEARS)),
 }
+# Configs only, for the matching rules: matching.json holds what PEFT makes of each on both bases.
+MATCHING = [
+    dict(target_modules=["q_proj"]),
+    dict(target_modules=["self_attn.q_proj", "1.mlp.up_proj", "nothing"]),
+    dict(target_modules=["model.layers.1.mlp.gate_proj", "proj", "lm_head"]),
+    dict(target_modules=["model.layers.0.self_attn.q_proj", "v_proj"], layers_to_transform=[1]),
+    dict(target_modules=["q_proj"], layers_to_transform=1),
+    dict(target_modules=["q_proj"], layers_to_transform=0),
+    dict(target_modules=["q_proj"], layers_to_transform=[0, 1, 5], layers_pattern=["h", "layers"]),
+    dict(target_modules=["q_proj", "lm_head", "embed_tokens"], layers_to_transform=[0], layers_pattern=["lay.rs"]),
+    dict(target_modules=["q_proj", "lm_head"], layers_to_transform=[0], layers_pattern=["h"]),
+    dict(target_modules="all-linear"),
+    dict(target_modules="ALL-linear", exclude_modules=r".*\.1\..*"),
+    dict(target_modules=r".*_proj"),
+    dict(target_modules=r"q_proj|v_proj"),
+    dict(target_modules=r".*(q_proj|lm_head)"),
+    dict(target_modules=r"(?:.*?(?:self_attn|attention).*?(?:q_proj|k_proj).*?).*?"),
+    dict(target_modules=r"^model\.layers\.(?!0\.)\d+\..*(?<!gate)_proj$"),
+    dict(target_modules=r"(?i).*\.UP_PROJ"),
+    dict(target_modules=r"model\.(embed_tokens|layers\.0\.mlp\.[a-u]\w+_proj)"),
+    dict(target_modules=["q_proj", "k_proj"], exclude_modules=["k_proj", "model.layers.0.self_attn.q_proj"]),
+    dict(target_modules=["q_proj", "lm_head"], modules_to_save=["lm_head"]),
+    dict(target_modules=["embed_tokens", "q_proj"], modules_to_save=["model.embed_tokens"]),
+    dict(target_modules=["q_proj"], modules_to_save=["head"]),
+    dict(target_modules=["q_proj"], modules_to_save=["embed_tokens", "lm_head"], ensure_weight_tying=True),
+    dict(target_modules=["lm_head"], ensure_weight_tying=True),
+    dict(target_modules=r".*\.embed_tokens", ensure_weight_tying=True),
+    dict(target_modules=LINEARS, rank_pattern={"q_proj": 1, "self_attn.q_proj": 2, "0.self_attn.q_proj": 3}),
+    dict(target_modules=LINEARS, rank_pattern={r".*\.0\.self_attn\..*": 3, r"self_attn\.[qk]_proj": 5, r"\w+\.down_proj": 6}),
+    dict(target_modules=LINEARS, rank_pattern={"up_proj$": 3, "^up_proj": 5, "^model.*gate_proj": 6, "layers": 7, "": 9}),
+    dict(target_modules=LINEARS, rank_pattern={"up|down_proj": 3, "o_proj|k_proj": 5}),
+    dict(target_modules=LINEARS, use_rslora=True, rank_pattern={"q_proj": 3}, alpha_pattern={r"layers\.1\..*": 7, "q_proj": 2.5}),
+    dict(target_modules=r"lm_head|.*\.v_proj", ensure_weight_tying=True),
+    dict(target_modules=["embed_tokens", "q_proj"], rank_pattern={"embed_tokens": 3, "model": 5}, alpha_pattern={"model.embed_tokens": 1}),
+]
 GGUF = {"lora-all-linear": 8.0, "untied-embed-head": 8.0}
 
 
@@ -113,8 +149,9 @@ def make(models, out, name, seed):
     config_file, weights = os.path.join(folder, "adapter_config.json"), os.path.join(folder, "adapter_model.safetensors")
     config = json.load(open(config_file))
     config["base_model_name_or_path"] = base
-    if isinstance(config["target_modules"], list):
-        config["target_modules"].sort()  # a set in PEFT: its order differs from run to run
+    for key in ("target_modules", "exclude_modules"):
+        if isinstance(config[key], list):
+            config[key].sort()  # a set in PEFT: its order differs from run to run
     model_files.dump(folder, "adapter_config.json", config)
     if dtype:
         save_file({k: t.to(dtype) for k, t in load_file(weights).items()}, weights, metadata={"format": "pt"})
@@ -127,6 +164,15 @@ def make(models, out, name, seed):
     assert moved > 0.3, (name, moved)
     modules, whole = resolved(loaded)
     return {"name": name, "base": base, "modules": modules, "replaced": whole, "logits_moved": round(moved, 3)}
+
+
+def matching(models, base, options):
+    try:
+        model = get_peft_model(base_model(models, base), LoraConfig(task_type="CAUSAL_LM", r=4, lora_alpha=8, **copy.deepcopy(options)))
+        modules, whole = resolved(model)
+    except ValueError:
+        modules, whole = {}, []
+    return {"base": base, "config": {"peft_type": "LORA", "r": 4, "lora_alpha": 8, **options}, "modules": modules, "replaced": whole}
 
 
 def make_gguf(out, name, alpha):
@@ -166,6 +212,9 @@ def main():
         cases.append({"name": "gguf/" + name, "base": VARIANTS[name][0], "same_as": name})
     with open(os.path.join(out, "cases.json"), "w") as f:
         f.write("[\n" + ",\n".join(json.dumps(c) for c in cases) + "\n]\n")
+    rules = [matching(models, base, options) for options in MATCHING for base in ("llama", "llama-untied")]
+    with open(os.path.join(out, "matching.json"), "w") as f:
+        f.write("[\n" + ",\n".join(json.dumps(r) for r in rules) + "\n]\n")
 
 
 if __name__ == "__main__":

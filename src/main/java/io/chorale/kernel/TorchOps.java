@@ -128,7 +128,7 @@ public final class TorchOps implements Ops {
           segment.put(TorchMatrix.of(out), entry.replacement().rowsOf(ids));
         } else {
           Tensor shrunk = entry.a().index_select(1, ids).t();
-          segment.add(TorchMatrix.of(out), torch.mm(shrunk, entry.b().t()));
+          apply(segment, entry, torch.mm(shrunk, entry.b().t()), TorchMatrix.of(out));
         }
       }
     }
@@ -207,6 +207,12 @@ public final class TorchOps implements Ops {
     if (entry.bias() != null) {
       update.add_(entry.bias());
     }
+    apply(segment, entry, update, y);
+  }
+
+  /** Adds the update to the segment's rows; with DoRA scales their sum. */
+  private static void apply(
+      TorchStepRows.Segment segment, TorchLoraTable.Entry entry, Tensor update, Tensor y) {
     if (entry.rowScale() == null) {
       segment.add(y, update);
     } else {

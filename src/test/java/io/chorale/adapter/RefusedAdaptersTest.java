@@ -20,6 +20,8 @@ import org.junit.jupiter.params.provider.MethodSource;
 /** Adapters that are wrong in one place, and the one reason that each is refused with. */
 class RefusedAdaptersTest {
   private static final AdapterRef LEGAL = new AdapterRef("legal", 1);
+  private static final String A0 = Q0 + ".lora_A.weight";
+  private static final String B0 = Q0 + ".lora_B.weight";
 
   @TempDir private Path folder;
 
@@ -52,7 +54,11 @@ class RefusedAdaptersTest {
         bad("model.layers.0.self_attn.q_proj has rank 0, wanted 1..512", f -> f.with("r", "0")),
         bad(
             "model.layers.0.self_attn.q_proj has rank 513, wanted 1..512",
-            f -> f.with("rank_pattern", "{\"q_proj\": 513}")),
+            f -> f.with("rank_pattern", "{\"q_proj\": 513}")));
+  }
+
+  static Stream<Arguments> inits() {
+    return Stream.of(
         bad(
             "init_lora_weights is 'pissa_niter_16', which changes the base model's weights; save it"
                 + " with PEFT's path_initial_model_for_weight_conversion and load that",
@@ -64,7 +70,11 @@ class RefusedAdaptersTest {
         bad(
             "init_lora_weights is 'magic', which is not known; known: true, false, gaussian, eva,"
                 + " orthogonal, mica",
-            f -> f.with("init_lora_weights", "\"magic\"")),
+            f -> f.with("init_lora_weights", "\"magic\"")));
+  }
+
+  static Stream<Arguments> options() {
+    return Stream.of(
         bad(
             option("use_qalora", "true", "QA-LoRA pools its inputs"),
             f -> f.with("use_qalora", "true")),
@@ -93,10 +103,21 @@ class RefusedAdaptersTest {
         bad(
             "option use_new_thing = true is not known and may change the arithmetic; remove it if it"
                 + " does not",
-            f -> f.with("use_new_thing", "true")),
+            f -> f.with("use_new_thing", "true")));
+  }
+
+  static Stream<Arguments> targets() {
+    return Stream.of(
         bad(
             "modules_to_save names 'score'; only embed_tokens and lm_head can be replaced whole",
             f -> f.with("modules_to_save", "[\"score\"]")),
+        bad(
+            "layers_to_transform and layers_pattern only go with a list of target_modules, it has the"
+                + " pattern '.*q_proj'",
+            f -> f.with("target_modules", "\".*q_proj\"").with("layers_to_transform", "[0]")),
+        bad(
+            "layers_pattern is set without layers_to_transform",
+            f -> f.with("layers_pattern", "\"layers\"")),
         bad(
             "target_modules [c_attn] match no module of base model 'tiny'; it has q_proj k_proj v_proj"
                 + " o_proj gate_proj up_proj down_proj in layers 0..1, embed_tokens and lm_head",
@@ -115,25 +136,27 @@ class RefusedAdaptersTest {
   }
 
   static Stream<Arguments> tensors() {
-    String a = Q0 + ".lora_A.weight";
-    String b = Q0 + ".lora_B.weight";
     return Stream.of(
         bad(
             "layers.0.self_attn.q_proj lora_A is [2, 6], base model wants [2, 8]; was it trained on"
                 + " another base?",
-            f -> f.f32(a, 2, 6)),
+            f -> f.f32(A0, 2, 6)),
         bad(
             "layers.0.self_attn.q_proj lora_B is [6, 2], base model wants [8, 2]; was it trained on"
                 + " another base?",
-            f -> f.f32(b, 6, 2)),
+            f -> f.f32(B0, 6, 2)),
         bad(
             "layers.0.self_attn.q_proj lora_A is [16], base model wants [2, 8]; was it trained on"
                 + " another base?",
-            f -> f.f32(a, 16)),
-        bad("tensor " + a + " has rank 3, adapter_config.json says 2", f -> f.f32(a, 3, 8)),
-        bad("tensor " + a + " has rank 0, adapter_config.json says 2", f -> f.f32(a, 0, 8)),
-        bad("layers.0.self_attn.q_proj has no lora_B tensor", f -> f.drop(b)),
-        bad("layers.0.self_attn.q_proj has no lora_A tensor", f -> f.drop(a)),
+            f -> f.f32(A0, 16)),
+        bad("tensor " + A0 + " has rank 3, adapter_config.json says 2", f -> f.f32(A0, 3, 8)),
+        bad("tensor " + A0 + " has rank 0, adapter_config.json says 2", f -> f.f32(A0, 0, 8)));
+  }
+
+  static Stream<Arguments> partners() {
+    return Stream.of(
+        bad("layers.0.self_attn.q_proj has no lora_B tensor", f -> f.drop(B0)),
+        bad("layers.0.self_attn.q_proj has no lora_A tensor", f -> f.drop(A0)),
         bad(
             "target_modules [q_proj, v_proj, o_proj] name layers.0.self_attn.o_proj, the file has no"
                 + " tensors for it",
@@ -154,7 +177,11 @@ class RefusedAdaptersTest {
         bad(
             "tensor base_model.model.model.layers.7.mlp.up_proj.lora_A.weight is not used: base model"
                 + " 'tiny' has 2 layers; was it trained on another base?",
-            f -> f.f32("base_model.model.model.layers.7.mlp.up_proj.lora_A.weight", 2, 8)),
+            f -> f.f32("base_model.model.model.layers.7.mlp.up_proj.lora_A.weight", 2, 8)));
+  }
+
+  static Stream<Arguments> leftovers() {
+    return Stream.of(
         bad(
             "tensor base_model.model.model.norm.weight is not used: base model 'tiny' has no such"
                 + " module (and 1 more)",
@@ -185,22 +212,26 @@ class RefusedAdaptersTest {
             f ->
                 f.with("modules_to_save", "[\"lm_head\"]")
                     .f32("base_model.model.lm_head.weight", 11, 8)),
-        bad("lm_head has no weight tensor", f -> f.with("modules_to_save", "[\"lm_head\"]")),
+        bad("lm_head has no weight tensor", f -> f.with("modules_to_save", "[\"lm_head\"]")));
+  }
+
+  static Stream<Arguments> values() {
+    return Stream.of(
         bad(
-            "tensor " + b + " has a NaN or an infinity at [3, 1]; did the training diverge?",
-            f -> f.set(b, 7, Float.NaN)),
+            "tensor " + B0 + " has a NaN or an infinity at [3, 1]; did the training diverge?",
+            f -> f.set(B0, 7, Float.NaN)),
         bad(
-            "tensor " + a + " has a NaN or an infinity at [0, 0]; did the training diverge?",
-            f -> f.set(a, 0, Float.NEGATIVE_INFINITY)),
+            "tensor " + A0 + " has a NaN or an infinity at [0, 0]; did the training diverge?",
+            f -> f.set(A0, 0, Float.NEGATIVE_INFINITY)),
         bad(
-            "tensor " + a + " has a NaN or an infinity at [1, 7]; did the training diverge?",
-            f -> f.raw(a, "BF16", bf16WithLastNan(16), 2, 8)),
+            "tensor " + A0 + " has a NaN or an infinity at [1, 7]; did the training diverge?",
+            f -> f.raw(A0, "BF16", bf16WithLastNan(16), 2, 8)),
         bad(
-            "tensor " + a + " has type I32, wanted F32, F16 or BF16",
-            f -> f.raw(a, "I32", new byte[64], 2, 8)),
+            "tensor " + A0 + " has type I32, wanted F32, F16 or BF16",
+            f -> f.raw(A0, "I32", new byte[64], 2, 8)),
         bad(
             "tensors %s.lora_A.default.weight and %s are the same one; keep one adapter in the file"
-                .formatted(Q0, a),
+                .formatted(Q0, A0),
             f -> f.f32(Q0 + ".lora_A.default.weight", 2, 8)));
   }
 
@@ -212,7 +243,16 @@ class RefusedAdaptersTest {
   }
 
   @ParameterizedTest(name = "{0}")
-  @MethodSource({"configs", "tensors"})
+  @MethodSource({
+    "configs",
+    "inits",
+    "options",
+    "targets",
+    "tensors",
+    "partners",
+    "leftovers",
+    "values"
+  })
   void adapterIsRefusedWithThePreciseReason(String reason, UnaryOperator<AdapterFolder> spoil) {
     // Given
     Path adapter = spoil.apply(new AdapterFolder()).write(folder);

@@ -1,6 +1,7 @@
 package io.chorale.adapter.read;
 
 import io.chorale.format.PeftAdapterFiles.Config;
+import io.chorale.format.PeftAdapterFiles.ModuleNames;
 import java.util.Map;
 import java.util.Set;
 
@@ -53,6 +54,7 @@ final class PeftRules {
    */
   static void check(Config config, String baseFingerprint) {
     checkKind(config);
+    checkLayers(config);
     checkInit(config.initLoraWeights());
     config
         .baseFingerprint()
@@ -84,10 +86,28 @@ final class PeftRules {
           "fan_in_fan_out is true: transposed (GPT-2) weights are not in this base model");
     }
     if (config.loraBias() && config.dora()) {
-      throw new IllegalArgumentException("lora_bias and use_dora are both true; PEFT has no such");
+      throw new IllegalArgumentException(
+          "lora_bias and use_dora are both true, which PEFT does not do");
     }
     if (config.alpha() == 0) {
       throw new IllegalArgumentException("lora_alpha is 0: the adapter would change nothing");
+    }
+  }
+
+  /** PEFT itself refuses to load such configs. */
+  private static void checkLayers(Config config) {
+    config
+        .targetModules()
+        .flatMap(ModuleNames::pattern)
+        .filter(p -> !config.layersToTransform().isEmpty() || !config.layersPattern().isEmpty())
+        .ifPresent(
+            pattern -> {
+              throw new IllegalArgumentException(
+                  "layers_to_transform and layers_pattern only go with a list of target_modules, it has the pattern '%s'"
+                      .formatted(pattern));
+            });
+    if (!config.layersPattern().isEmpty() && config.layersToTransform().isEmpty()) {
+      throw new IllegalArgumentException("layers_pattern is set without layers_to_transform");
     }
   }
 

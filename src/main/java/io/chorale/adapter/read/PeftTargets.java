@@ -128,22 +128,32 @@ final class PeftTargets {
               .formatted(targetNames(), spec.name(), spec.layers() - 1));
     }
     if (config.ensureWeightTying() && spec.tiedHead()) {
-      tie(adapted);
-      tie(replaced);
+      tie(adapted, replaced);
     }
     Map<ModuleId, Planned> planned = new LinkedHashMap<>();
     adapted.forEach(id -> planned.put(id, plan(key(id))));
     return new Plan(planned, replaced);
   }
 
-  /** PEFT then adapts both ends of a tied model, and saves both. */
-  private static void tie(Set<ModuleId> ids) {
-    ModuleId embedding = ModuleId.of(LoraTarget.EMBED_TOKENS);
-    ModuleId head = ModuleId.of(LoraTarget.LM_HEAD);
-    if (ids.contains(embedding) || ids.contains(head)) {
-      ids.add(embedding);
-      ids.add(head);
+  /** PEFT then treats both ends of a tied model alike, and saves both. */
+  private void tie(Set<ModuleId> adapted, Set<ModuleId> replaced) {
+    ModuleNames targets = targetNames();
+    List<ModuleId> ends =
+        List.of(ModuleId.of(LoraTarget.EMBED_TOKENS), ModuleId.of(LoraTarget.LM_HEAD));
+    if (namesAnEnd(config.modulesToSave())) {
+      replaced.addAll(ends);
+    } else if (target.isPresent()
+        // PEFT tries the pattern on the short names here, not on the full ones.
+        ? ends.stream().anyMatch(end -> target.get().fullMatch(end.target().shortName()))
+        : namesAnEnd(targets.names())) {
+      adapted.addAll(ends);
     }
+  }
+
+  private static boolean namesAnEnd(List<String> names) {
+    return names.stream()
+        .map(name -> name.substring(name.lastIndexOf('.') + 1))
+        .anyMatch(name -> name.equals("embed_tokens") || name.equals("lm_head"));
   }
 
   private Set<ModuleId> replaced() {
