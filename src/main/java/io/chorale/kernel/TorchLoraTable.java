@@ -107,12 +107,13 @@ final class TorchLoraTable implements LoraTable {
     }
   }
 
-  /** DoRA: magnitude over the norm of each row of the merged weight. */
+  /**
+   * DoRA: magnitude over the norm of each output's merged weights; an output of the embedding is a
+   * hidden unit, a column of its weight.
+   */
   private Tensor rowScale(int module, LoraFactors factors, Tensor a, Tensor b) {
-    if (module == embeddingModule) {
-      throw new IllegalArgumentException("DoRA on the embedding is not computed");
-    }
-    Tensor merged = torch.mm(b, a).add_(((TorchWeight) base[module]).dense());
+    Tensor dense = ((TorchWeight) base[module]).dense();
+    Tensor merged = torch.mm(b, a).add_(module == embeddingModule ? dense.t() : dense);
     Tensor norm = merged.mul_(merged).sum(1).sqrt();
     return device.floats(factors.magnitude(), factors.magnitude().length).div_(norm);
   }
