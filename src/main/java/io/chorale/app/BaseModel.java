@@ -31,21 +31,45 @@ record BaseModel(Tokenizer tokenizer, ChatPrompt chatPrompt, boolean addBos, int
     Map<String, Object> globals = new HashMap<>();
     boolean addBos;
     if (files.tokenizerConfigJson().isPresent()) {
-      JsonNode config = parse(files.tokenizerConfigJson().get());
+      JsonNode config = parse("tokenizer_config.json", files.tokenizerConfigJson().get());
       for (String name : new String[] {"bos_token", "eos_token", "pad_token", "unk_token"}) {
         tokenText(config.get(name)).ifPresent(text -> globals.put(name, text));
       }
-      addBos = config.path("add_bos_token").asBoolean(false);
+      addBos =
+          config.path("add_bos_token").isBoolean()
+              ? config.get("add_bos_token").booleanValue()
+              : postProcessorAdds((String) globals.get("bos_token"), files.tokenizerJson());
     } else {
       globalFromId(globals, "bos_token", gguf.get("tokenizer.ggml.bos_token_id"), tokenizer);
       globalFromId(globals, "eos_token", gguf.get("tokenizer.ggml.eos_token_id"), tokenizer);
-      addBos = Boolean.TRUE.equals(gguf.get("tokenizer.ggml.add_bos_token"));
+      addBos =
+          gguf.get("tokenizer.ggml.add_bos_token") instanceof Boolean said ? said : usual(gguf);
     }
     int bos =
         Optional.ofNullable((String) globals.get("bos_token"))
             .map(text -> tokenizer.tokenId(text).orElse(-1))
             .orElse(-1);
     return new BaseModel(tokenizer, chatPrompt(files, tokenizer, globals), addBos && bos >= 0, bos);
+  }
+
+  /** Whether tokenizer.json puts this token before a single text. */
+  private static boolean postProcessorAdds(String bos, Optional<String> tokenizerJson) {
+    if (bos == null || tokenizerJson.isEmpty()) {
+      return false;
+    }
+    for (JsonNode single :
+        parse("tokenizer.json", tokenizerJson.get()).path("post_processor").findValues("single")) {
+      if (single.path(0).path("SpecialToken").path("id").asText().equals(bos)) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  /** What llama.cpp does for a file that does not say. */
+  private static boolean usual(Map<String, Object> gguf) {
+    return "llama".equals(gguf.get("tokenizer.ggml.model"))
+        || "llama-bpe".equals(gguf.get("tokenizer.ggml.pre"));
   }
 
   private static ChatPrompt chatPrompt(
@@ -61,12 +85,11 @@ record BaseModel(Tokenizer tokenizer, ChatPrompt chatPrompt, boolean addBos, int
     }
   }
 
-  private static JsonNode parse(String json) {
+  private static JsonNode parse(String file, String json) {
     try {
       return new ObjectMapper().readTree(json);
     } catch (JsonProcessingException e) {
-      throw new IllegalArgumentException(
-          "tokenizer_config.json is no JSON: " + e.getOriginalMessage(), e);
+      throw new IllegalArgumentException(file + " is no JSON: " + e.getOriginalMessage(), e);
     }
   }
 

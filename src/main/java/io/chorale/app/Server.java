@@ -6,7 +6,6 @@ import io.chorale.adapter.RestoreReport;
 import io.chorale.app.store.BaseModelStore;
 import io.chorale.app.store.Progress;
 import io.chorale.engine.EngineLoop;
-import io.chorale.engine.EngineOptions;
 import io.chorale.engine.ModelRunner;
 import io.chorale.kernel.Ops;
 import io.chorale.kernel.TorchOps;
@@ -22,8 +21,10 @@ import io.chorale.serve.ServedModel;
 import io.chorale.tensor.NativeLimits;
 import io.chorale.tensor.TorchDevice;
 import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.atomic.AtomicReference;
 import org.jboss.logging.Logger;
 
@@ -73,7 +74,7 @@ final class Server implements AutoCloseable {
             .bring(settings.model());
     try (BaseModelFiles files =
         BaseModelFiles.open(path, Quantization.parse(settings.quantize()))) {
-      String id = settings.servedModelName().orElseGet(() -> apiName(files.spec(), path));
+      String id = settings.servedModelName().orElseGet(() -> apiName(settings.model(), path));
       BaseModel text = BaseModel.of(files);
       Ops ops = ops(settings);
       CausalLm causalLm = load(files, ops, settings);
@@ -115,8 +116,15 @@ final class Server implements AutoCloseable {
             scheduling.blockTokens(),
             scheduling.maxLoras());
     engine.set(
-        new EngineLoop(scheduling, runner, new EngineOptions(settings.maxQueued(), DRAIN_MS)));
-    report(adapters.startup(settings.adapterRoots()));
+        new EngineLoop(scheduling, runner, new EngineLoop.Options(settings.maxQueued(), DRAIN_MS)));
+    Server server = new Server(served, engine.get(), adapters);
+    try {
+      report(adapters.startup(settings.adapterRoots()));
+      WarmUp.run(server.engine());
+    } catch (RuntimeException e) {
+      server.close();
+      throw e;
+    }
     LOG.infof(
         "engine ready model=%s kernels=%s kv_blocks=%d block_tokens=%d max_model_tokens=%d",
         served.id(),
@@ -124,7 +132,7 @@ final class Server implements AutoCloseable {
         scheduling.blocks(),
         scheduling.blockTokens(),
         scheduling.maxSequenceTokens());
-    return new Server(served, engine.get(), adapters);
+    return server;
   }
 
   private static Ops ops(ServeSettings settings) {
@@ -161,21 +169,32 @@ final class Server implements AutoCloseable {
                   2 * positionBytes * settings.kvBlockTokens()));
     }
     int most = settings.maxModelTokens().orElse(spec.maxPositions());
+    if (most > spec.maxPositions()) {
+      throw new UsageException(
+          "--max-model-tokens (chorale.max-model-tokens) is %d, model '%s' has %d positions"
+              .formatted(most, spec.name(), spec.maxPositions()));
+    }
     return new SchedulerOptions(
         settings.maxBatchTokens(),
         settings.maxRunning(),
         settings.kvBlockTokens(),
         (int) Math.min(blocks, Integer.MAX_VALUE / settings.kvBlockTokens()),
         settings.maxLoras(),
-        Math.min(most, spec.maxPositions()),
+        most,
         settings.maxBatchTokens(),
         true);
   }
 
-  /** The model's own name as an API id: no spaces, no path. */
-  private static String apiName(ModelSpec spec, Path path) {
-    String name = spec.name().isBlank() ? path.getFileName().toString() : spec.name();
-    return name.strip().replaceAll("[^A-Za-z0-9._-]+", "-");
+  /**
+   * What people call the model: the hub id, or the file's or folder's name without its form. The
+   * name inside a GGUF file is often that of a training run.
+   */
+  static String apiName(Optional<String> model, Path path) {
+    boolean isHubId = model.isPresent() && !Files.exists(Path.of(model.get()));
+    String name = isHubId ? model.get() : path.getFileName().toString();
+    return name.replaceFirst("\\.gguf$", "")
+        .replaceFirst("(?i)[.-](I?Q\\d\\w*|BF16|F16|F32)$", "")
+        .replaceAll("[^A-Za-z0-9._/-]+", "-");
   }
 
   private static void report(RestoreReport report) {

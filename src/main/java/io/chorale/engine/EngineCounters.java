@@ -20,7 +20,7 @@ final class EngineCounters {
     this.options = options;
   }
 
-  void step(ScheduledBatch batch, StepResult result, long nanos) {
+  void step(ScheduledBatch batch, ModelRunner.Result result, long nanos) {
     steps++;
     lastStepMs = nanos / 1e6;
     generatedTokens += result.tokens().length;

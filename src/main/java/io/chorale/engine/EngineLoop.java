@@ -21,17 +21,44 @@ import org.jboss.logging.Logger;
 /**
  * The engine thread: drains its inbox, schedules a step, runs it, hands the tokens out, again;
  * parks when there is nothing to do. Owns scheduler and runner; everything else reaches them
- * through {@link EngineCommand}s. A step that throws ends its own sequences with {@link
+ * through {@link Command}s. A step that throws ends its own sequences with {@link
  * FinishReason#ERROR} and the engine goes on.
  */
 public final class EngineLoop implements Engine, AutoCloseable {
   private static final Logger LOG = Logger.getLogger(EngineLoop.class);
 
+  /**
+   * Bounds of the engine.
+   *
+   * @param maxQueued sequences that may wait for their first step; more are refused
+   * @param drainMs how long {@link #close} lets running sequences finish
+   */
+  public record Options(int maxQueued, long drainMs) {
+    public Options {
+      if (maxQueued < 1) {
+        throw new IllegalArgumentException(
+            "maxQueued is %d, wanted 1 or more".formatted(maxQueued));
+      }
+    }
+  }
+
+  /** What other threads ask of the engine thread; taken from the inbox between two steps. */
+  private sealed interface Command {
+    record Submit(List<Generation> generations) implements Command {}
+
+    record Abort(Generation generation) implements Command {}
+
+    record Retire(int adapterKey) implements Command {}
+
+    /** End the thread: running sequences are aborted. */
+    record Stop() implements Command {}
+  }
+
   private final Scheduler scheduler;
   private final ModelRunner runner;
-  private final EngineOptions options;
+  private final Options options;
   private final int maxModelTokens;
-  private final ConcurrentLinkedQueue<EngineCommand> inbox = new ConcurrentLinkedQueue<>();
+  private final ConcurrentLinkedQueue<Command> inbox = new ConcurrentLinkedQueue<>();
   private final AtomicInteger queued = new AtomicInteger();
   private final AtomicLong nextId = new AtomicLong();
   private final Map<Sequence, Generation> generations = new HashMap<>();
@@ -42,7 +69,7 @@ public final class EngineLoop implements Engine, AutoCloseable {
   private boolean stopping;
 
   /** Starts the thread at once; the loop owns the runner from here on. */
-  public EngineLoop(SchedulerOptions scheduling, ModelRunner runner, EngineOptions options) {
+  public EngineLoop(SchedulerOptions scheduling, ModelRunner runner, Options options) {
     this.scheduler = new Scheduler(scheduling);
     this.runner = runner;
     this.options = options;
@@ -69,15 +96,15 @@ public final class EngineLoop implements Engine, AutoCloseable {
     for (GenerationRequest request : requests) {
       Generation generation = new Generation(nextId.incrementAndGet(), request);
       made.add(generation);
-      handles.add(() -> post(new EngineCommand.Abort(generation)));
+      handles.add(() -> post(new Command.Abort(generation)));
     }
-    post(new EngineCommand.Submit(made));
+    post(new Command.Submit(made));
     return handles;
   }
 
   @Override
   public void retire(int adapterKey) {
-    post(new EngineCommand.Retire(adapterKey));
+    post(new Command.Retire(adapterKey));
   }
 
   @Override
@@ -90,7 +117,7 @@ public final class EngineLoop implements Engine, AutoCloseable {
     return maxModelTokens;
   }
 
-  private void post(EngineCommand command) {
+  private void post(Command command) {
     inbox.add(command);
     LockSupport.unpark(thread);
   }
@@ -120,12 +147,12 @@ public final class EngineLoop implements Engine, AutoCloseable {
   }
 
   private void drainInbox() {
-    for (EngineCommand command = inbox.poll(); command != null; command = inbox.poll()) {
-      if (command instanceof EngineCommand.Submit submit) {
+    for (Command command = inbox.poll(); command != null; command = inbox.poll()) {
+      if (command instanceof Command.Submit submit) {
         submit.generations().forEach(this::admit);
-      } else if (command instanceof EngineCommand.Abort abort) {
+      } else if (command instanceof Command.Abort abort) {
         abort(abort.generation());
-      } else if (command instanceof EngineCommand.Retire retire) {
+      } else if (command instanceof Command.Retire retire) {
         retireNow(retire.adapterKey());
       } else {
         stopping = true;
@@ -173,7 +200,7 @@ public final class EngineLoop implements Engine, AutoCloseable {
       leaveQueue(generations.get(rows.sequence()));
     }
     long start = System.nanoTime();
-    StepResult result;
+    ModelRunner.Result result;
     try {
       result = runner.run(batch, generations::get);
     } catch (RuntimeException | OutOfMemoryError e) {
@@ -191,7 +218,7 @@ public final class EngineLoop implements Engine, AutoCloseable {
     }
   }
 
-  private void deliver(ScheduledBatch batch, StepResult result) {
+  private void deliver(ScheduledBatch batch, ModelRunner.Result result) {
     int sample = 0;
     for (ScheduledRows rows : batch.rows()) {
       if (!rows.samples()) {
@@ -281,10 +308,10 @@ public final class EngineLoop implements Engine, AutoCloseable {
       while (thread.isAlive() && busy() && System.nanoTime() < deadline) {
         Thread.sleep(10);
       }
-      post(new EngineCommand.Stop());
+      post(new Command.Stop());
       thread.join();
     } catch (InterruptedException e) {
-      post(new EngineCommand.Stop());
+      post(new Command.Stop());
       Thread.currentThread().interrupt();
     }
   }

@@ -18,6 +18,14 @@ import java.util.function.Function;
  * become tokens. Engine thread.
  */
 public final class ModelRunner implements AutoCloseable {
+  /**
+   * What one step sampled.
+   *
+   * @param tokens one per row entry that samples, in row order
+   * @param logprobs beside it; null entries where not asked for
+   */
+  record Result(int[] tokens, TokenLogprobs[] logprobs) {}
+
   private final CausalLm model;
   private final KvPages pages;
   private final LoraSlots loraSlots;
@@ -49,13 +57,13 @@ public final class ModelRunner implements AutoCloseable {
    *
    * @param generations the request behind a sequence
    */
-  StepResult run(ScheduledBatch batch, Function<Sequence, Generation> generations) {
+  Result run(ScheduledBatch batch, Function<Sequence, Generation> generations) {
     for (Seating seating : batch.seatings()) {
       loraSlots.activate(seating.loraSlot(), loraSource.weights(seating.adapterKey()));
     }
     StepInputs step = StepInputs.of(batch, blockTokens, generations);
     int samples = step.samples();
-    StepResult result = new StepResult(new int[samples], new TokenLogprobs[samples]);
+    Result result = new Result(new int[samples], new TokenLogprobs[samples]);
     model.forward(
         step.inputs(),
         loraSlots.table(),
@@ -74,7 +82,7 @@ public final class ModelRunner implements AutoCloseable {
       float[] logits,
       int offset,
       Function<Sequence, Generation> generations,
-      StepResult result) {
+      Result result) {
     ScheduledRows rows = step.rowsOf(logitRow);
     Generation generation = generations.apply(rows.sequence());
     int position = step.positionOf(logitRow);

@@ -50,7 +50,9 @@ public final class SafetensorsFiles implements TensorSource {
       } else if (Files.exists(fileOrFolder.resolve(INDEX))) {
         opened.addShards(fileOrFolder.resolve(INDEX));
       } else {
-        throw new IOException("%s: has neither %s nor %s".formatted(fileOrFolder, SINGLE, INDEX));
+        throw new IOException(
+            "%s: has neither %s nor %s; PyTorch's .bin files are not read, save it as safetensors"
+                .formatted(fileOrFolder, SINGLE, INDEX));
       }
       return opened;
     } catch (IOException | RuntimeException e) {

@@ -57,7 +57,7 @@ public sealed interface Ops permits TorchOps {
    */
   StepRows begin(ForwardInputs inputs, float[] inverseFrequencies, LoraTable lora);
 
-  /** {@code out[i] = table[tokenIds[i]]}, with the row's own embedding LoRA. out [rows, hidden]. */
+  /** {@code out[i] = table[tokenIds[i]]}, with the row's own embedding LoRA (or DoRA). */
   void embed(Linear table, StepRows rows, Matrix out);
 
   /**

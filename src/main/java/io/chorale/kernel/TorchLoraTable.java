@@ -108,13 +108,14 @@ final class TorchLoraTable implements LoraTable {
   }
 
   /**
-   * DoRA: magnitude over the norm of each output's merged weights; an output of the embedding is a
-   * hidden unit, a column of its weight.
+   * DoRA: magnitude over the norm of the merged weight, per output: a row of a projection, a column
+   * of the embedding (whose table is [vocab, hidden]).
    */
   private Tensor rowScale(int module, LoraFactors factors, Tensor a, Tensor b) {
-    Tensor dense = ((TorchWeight) base[module]).dense();
-    Tensor merged = torch.mm(b, a).add_(module == embeddingModule ? dense.t() : dense);
-    Tensor norm = merged.mul_(merged).sum(1).sqrt();
+    boolean embedding = module == embeddingModule;
+    Tensor update = torch.mm(b, a);
+    Tensor merged = (embedding ? update.t() : update).add(((TorchWeight) base[module]).dense());
+    Tensor norm = merged.mul_(merged).sum(embedding ? 0 : 1).sqrt();
     return device.floats(factors.magnitude(), factors.magnitude().length).div_(norm);
   }
 

@@ -128,7 +128,7 @@ public final class TorchOps implements Ops {
           segment.put(TorchMatrix.of(out), entry.replacement().rowsOf(ids));
         } else {
           Tensor shrunk = entry.a().index_select(1, ids).t();
-          update(segment, entry, torch.mm(shrunk, entry.b().t()), TorchMatrix.of(out));
+          apply(segment, entry, torch.mm(shrunk, entry.b().t()), TorchMatrix.of(out));
         }
       }
     }
@@ -207,11 +207,11 @@ public final class TorchOps implements Ops {
     if (entry.bias() != null) {
       update.add_(entry.bias());
     }
-    update(segment, entry, update, y);
+    apply(segment, entry, update, y);
   }
 
-  /** {@code y = (y + update) * rowScale} in the segment's rows. */
-  private static void update(
+  /** Adds the update to the segment's rows; with DoRA scales their sum. */
+  private static void apply(
       TorchStepRows.Segment segment, TorchLoraTable.Entry entry, Tensor update, Tensor y) {
     if (entry.rowScale() == null) {
       segment.add(y, update);

@@ -88,6 +88,9 @@ public final class BaseModelFiles implements AutoCloseable {
     if (folder && Files.exists(path.resolve("config.json"))) {
       return whole(SafetensorsFiles.open(path), source -> new HfLayout(path), quantize);
     }
+    if (path.toString().endsWith(".safetensors")) {
+      throw new IOException(path + ": is only the weights, wanted the folder with its config.json");
+    }
     GgufFile gguf = GgufFile.open(folder ? onlyGguf(path) : path);
     return whole(gguf, source -> new GgufLayout(path, gguf), quantize);
   }

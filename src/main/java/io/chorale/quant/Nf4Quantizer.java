@@ -3,11 +3,14 @@ package io.chorale.quant;
 import java.nio.ByteBuffer;
 
 /**
- * Packs float matrices to NF4 with the same bytes as bitsandbytes' {@code quantize_4bit(quant_type=
- * "nf4", blocksize=64)}: flat blocks of 64, scale = largest magnitude, nearest of 16 values, a tie
- * goes to the lower. With double quantization the scales less their mean become 8-bit codes in
- * groups of 256. The mean is summed in float64; torch's float32 sum may differ in the last bit. Any
- * thread.
+ * Packs float matrices to NF4 with the same bytes as bitsandbytes' {@code
+ * quantize_4bit(quant_type="nf4", blocksize=64)}: flat blocks of 64, scale = largest magnitude,
+ * nearest of 16 values, a tie goes to the lower. Any thread.
+ *
+ * <p>With double quantization the scales less their mean become the nearest of 256 codes, in groups
+ * of 256, as in bitsandbytes' CUDA and generic kernels; its CPU kernel rounds to 65536 bins first
+ * and so takes the neighbouring code for about one scale in a thousand. The mean is summed in
+ * float64; torch's float32 sum may differ in the last bit.
  */
 public final class Nf4Quantizer {
   private static final int BLOCK = Nf4Matrix.BLOCK_SIZE;

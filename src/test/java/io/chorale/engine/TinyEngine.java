@@ -48,7 +48,7 @@ public final class TinyEngine implements AutoCloseable {
         new EngineLoop(
             options,
             new ModelRunner(model, adapters, blocks, 4, maxLoras),
-            new EngineOptions(maxQueued, 2000));
+            new EngineLoop.Options(maxQueued, 2000));
   }
 
   private static BaseModelFiles open() {

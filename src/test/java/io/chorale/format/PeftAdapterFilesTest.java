@@ -44,7 +44,8 @@ class PeftAdapterFilesTest {
     assertEquals(Optional.of("CAUSAL_LM"), config.taskType());
     assertEquals(7, config.rankPattern().get("layers.1.mlp.down_proj"));
     assertEquals(
-        List.of("inference_mode", "megatron_core", "peft_version", "qalora_group_size"),
+        List.of(
+            "inference_mode", "lora_dropout", "megatron_core", "peft_version", "qalora_group_size"),
         List.copyOf(config.others().keySet()));
   }
 

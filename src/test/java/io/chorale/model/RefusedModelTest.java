@@ -9,14 +9,17 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.chorale.format.GoldenFiles;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.Random;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** Changes one thing of a golden model and reads what the refusal says. */
 class RefusedModelTest {
@@ -190,5 +193,33 @@ class RefusedModelTest {
     String message = refusal(folder);
     // Then
     assertTrue(message.contains("takes 1024 bytes and 32 scales, had 2048 and 64"), message);
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"gguf/qwen3-q4_1.gguf", "llama-nf4-dq/config.json"})
+  void flippedBytesOpenOrAreRefusedWithoutAnyOtherException(String name) throws IOException {
+    // Given
+    Path source = GoldenFiles.path("models/" + name);
+    byte[] whole = Files.readAllBytes(source);
+    boolean gguf = name.endsWith(".gguf");
+    Path opened = gguf ? dir.resolve("flipped.gguf") : changed("llama-nf4-dq", "x", "1");
+    Path damagedFile = gguf ? opened : opened.resolve("config.json");
+    Random random = new Random(3);
+    int header = gguf ? 900 : whole.length;
+    int refusals = 0;
+    for (int round = 0; round < 150; round++) {
+      byte[] damaged = whole.clone();
+      byte value = gguf ? (byte) random.nextInt(256) : (byte) (' ' + random.nextInt(90));
+      damaged[random.nextInt(header)] = value;
+      Files.write(damagedFile, damaged);
+      // When
+      try {
+        BaseModelFiles.open(opened, Quantization.NONE).close();
+      } catch (IOException | UncheckedIOException | IllegalArgumentException e) {
+        refusals++;
+      }
+    }
+    // Then
+    assertTrue(refusals > 20, "only " + refusals + " of 150 were refused");
   }
 }

@@ -15,7 +15,7 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 
-/** An engine that says what the test told it to, from its own thread. */
+/** An engine that says what the test told it to, from threads of its own. */
 public final class FakeEngine implements Engine {
   /** What happens after the scripted tokens. */
   public enum Then {
@@ -35,7 +35,7 @@ public final class FakeEngine implements Engine {
   public static final int CACHED = 2;
 
   private final ExecutorService thread =
-      Executors.newSingleThreadExecutor(
+      Executors.newCachedThreadPool(
           task -> {
             Thread t = new Thread(task, "fake-engine");
             t.setDaemon(true);
@@ -43,6 +43,8 @@ public final class FakeEngine implements Engine {
           });
   private volatile int[][] script = {{}};
   private volatile Then then = Then.STOP;
+
+  private final List<CountDownLatch> running = new CopyOnWriteArrayList<>();
 
   public final List<GenerationRequest> requests = new CopyOnWriteArrayList<>();
   public final List<Integer> aborted = new CopyOnWriteArrayList<>();
@@ -54,6 +56,11 @@ public final class FakeEngine implements Engine {
     script = tokens.length == 0 ? new int[][] {{}} : tokens;
     requests.clear();
     aborted.clear();
+  }
+
+  /** Lets go of everything that runs, as a server that is shut down does. */
+  public static void abortAll(FakeEngine engine) {
+    engine.running.forEach(CountDownLatch::countDown);
   }
 
   @Override
@@ -70,6 +77,7 @@ public final class FakeEngine implements Engine {
     for (int i = 0; i < submitted.size(); i++) {
       int index = i;
       CountDownLatch abort = new CountDownLatch(1);
+      running.add(abort);
       handles.add(
           () -> {
             aborted.add(index);

@@ -9,7 +9,8 @@ import java.util.regex.PatternSyntaxException;
  * a file that anyone may have written, so its length and the steps of a match are bounded.
  */
 final class PythonRegex {
-  private static final int MAX_LENGTH = 2048;
+  private static final int MAX_LENGTH = 20_000; // every module of a large model by name, joined
+  private static final int MAX_DEPTH = 100; // java.util.regex recurses into nested groups
   private static final int MAX_STEPS = 200_000;
   private static final long MAX_TOTAL_STEPS = 500_000_000;
 
@@ -36,13 +37,31 @@ final class PythonRegex {
       throw new IllegalArgumentException(
           "pattern of %d characters, at most %d".formatted(python.length(), MAX_LENGTH));
     }
+    if (depth(python) > MAX_DEPTH) {
+      throw new IllegalArgumentException(
+          "pattern '%s' nests more than %d groups".formatted(brief(python), MAX_DEPTH));
+    }
     String java = python.replace("(?P<", "(?<").replaceAll("\\(\\?P=(\\w+)\\)", "\\\\k<$1>");
     try {
       return new PythonRegex(budget, python, Pattern.compile(java));
-    } catch (PatternSyntaxException | StackOverflowError e) {
+    } catch (PatternSyntaxException e) {
       throw new IllegalArgumentException(
-          "'" + python + "' is not a regular expression that can be read", e);
+          "'" + brief(python) + "' is not a regular expression that can be read", e);
     }
+  }
+
+  private static int depth(String python) {
+    int depth = 0;
+    int deepest = 0;
+    for (int i = 0; i < python.length(); i++) {
+      depth += python.charAt(i) == '(' ? 1 : python.charAt(i) == ')' ? -1 : 0;
+      deepest = Math.max(deepest, depth);
+    }
+    return deepest;
+  }
+
+  private static String brief(String python) {
+    return python.length() > 80 ? python.substring(0, 80) + "..." : python;
   }
 
   /** Python's re.fullmatch. */
@@ -61,7 +80,7 @@ final class PythonRegex {
       return (whole ? matcher.matches() : matcher.lookingAt()) ? matcher : null;
     } catch (TooManySteps | StackOverflowError e) {
       throw new IllegalArgumentException(
-          "pattern '" + python + "' takes too long to match '" + text + "'", e);
+          "pattern '" + brief(python) + "' takes too long to match '" + text + "'", e);
     }
   }
 

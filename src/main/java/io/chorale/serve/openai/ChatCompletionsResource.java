@@ -1,7 +1,7 @@
 package io.chorale.serve.openai;
 
 import io.chorale.serve.ServeAccess;
-import io.smallrye.common.annotation.Blocking;
+import io.smallrye.common.annotation.NonBlocking;
 import io.smallrye.mutiny.Uni;
 import io.vertx.ext.web.RoutingContext;
 import jakarta.annotation.security.RolesAllowed;
@@ -31,7 +31,7 @@ class ChatCompletionsResource {
   }
 
   @POST
-  @Blocking
+  @NonBlocking
   @Consumes(MediaType.APPLICATION_JSON)
   @Produces({MediaType.APPLICATION_JSON, MediaType.SERVER_SENT_EVENTS})
   @Operation(

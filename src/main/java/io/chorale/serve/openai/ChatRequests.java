@@ -13,15 +13,22 @@ import io.chorale.serve.ops.RequestMetrics;
 import io.chorale.text.TemplateException;
 import io.chorale.text.TemplateRaisedException;
 import io.smallrye.mutiny.Uni;
+import io.smallrye.mutiny.infrastructure.Infrastructure;
+import io.smallrye.mutiny.subscription.UniEmitter;
 import io.vertx.core.Context;
 import io.vertx.core.Vertx;
+import io.vertx.core.http.HttpServerResponse;
 import io.vertx.ext.web.RoutingContext;
 import jakarta.enterprise.context.ApplicationScoped;
 import jakarta.ws.rs.core.Response;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.UUID;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicReference;
+import java.util.function.Function;
 
 /**
  * From a body to submitted sequences: fields, lease, template, token ids, limits. Worker thread;
@@ -58,6 +65,64 @@ class ChatRequests {
       String noun) {}
 
   Uni<Response> chat(byte[] body, RoutingContext rc) {
+    return onWorker(client -> startChat(body, client), rc);
+  }
+
+  Uni<Response> complete(byte[] body, RoutingContext rc) {
+    return onWorker(client -> startCompletion(body, client), rc);
+  }
+
+  /** Where the answer goes: the request's context and its response. */
+  private record Client(Context context, HttpServerResponse response) {}
+
+  /**
+   * Starts a request on a worker thread and gives its answer as REST wants it. Called on the event
+   * loop, where REST then registers its close handler before any byte can be written; that handler
+   * cancels the Uni when the client hangs up.
+   */
+  private static Uni<Response> onWorker(Function<Client, ChatStream> start, RoutingContext rc) {
+    Client client = new Client(Vertx.currentContext(), rc.response());
+    return Uni.createFrom()
+        .emitter(
+            emitter -> {
+              AtomicBoolean gone = new AtomicBoolean();
+              AtomicReference<ChatStream> started = new AtomicReference<>();
+              emitter.onTermination(
+                  () -> {
+                    gone.set(true);
+                    Optional.ofNullable(started.get()).ifPresent(ChatStream::clientGone);
+                  });
+              Infrastructure.getDefaultExecutor()
+                  .execute(
+                      () -> {
+                        try {
+                          ChatStream stream = start.apply(client);
+                          started.set(stream);
+                          if (gone.get()) {
+                            stream.clientGone();
+                          }
+                          forward(stream, emitter);
+                        } catch (RuntimeException e) {
+                          emitter.fail(e);
+                        }
+                      });
+            });
+  }
+
+  private static void forward(ChatStream stream, UniEmitter<? super Response> emitter) {
+    stream
+        .answer()
+        .whenComplete(
+            (response, error) -> {
+              if (error == null) {
+                emitter.complete(response);
+              } else {
+                emitter.fail(error);
+              }
+            });
+  }
+
+  private ChatStream startChat(byte[] body, Client client) {
     ChatRequest request = ChatRequest.read(RequestFields.parse(body), vocabSize);
     AdapterLease lease = lease(request.sampling().model());
     return orRelease(
@@ -72,11 +137,11 @@ class ChatRequests {
                   false,
                   "messages");
           AnswerFormat.Head head = head("chatcmpl-", request.sampling(), lease);
-          return submit(job, new ChatAnswers(head), head, lease, rc);
+          return submit(job, new ChatAnswers(head), head, lease, client);
         });
   }
 
-  Uni<Response> complete(byte[] body, RoutingContext rc) {
+  private ChatStream startCompletion(byte[] body, Client client) {
     CompletionRequest request = CompletionRequest.read(RequestFields.parse(body), vocabSize);
     AdapterLease lease = lease(request.sampling().model());
     return orRelease(
@@ -90,7 +155,7 @@ class ChatRequests {
           Job job =
               new Job(request.sampling(), prompts, request.logprobs(), promptLogprobs, "prompt");
           AnswerFormat.Head head = head("cmpl-", request.sampling(), lease);
-          return submit(job, new CompletionAnswers(head), head, lease, rc);
+          return submit(job, new CompletionAnswers(head), head, lease, client);
         });
   }
 
@@ -110,11 +175,11 @@ class ChatRequests {
   }
 
   private interface Start {
-    Uni<Response> run();
+    ChatStream run();
   }
 
   /** Until the engine has the sequences, whatever is thrown gives the lease back. */
-  private static Uni<Response> orRelease(AdapterLease lease, Start start) {
+  private static ChatStream orRelease(AdapterLease lease, Start start) {
     try {
       return start.run();
     } catch (RuntimeException e) {
@@ -179,17 +244,16 @@ class ChatRequests {
     return all;
   }
 
-  private Uni<Response> submit(
-      Job job, AnswerFormat format, AnswerFormat.Head head, AdapterLease lease, RoutingContext rc) {
+  private ChatStream submit(
+      Job job, AnswerFormat format, AnswerFormat.Head head, AdapterLease lease, Client client) {
     List<Choice> choices = new ArrayList<>();
-    Context context = Vertx.currentContext();
     SamplingFields sampling = job.sampling();
     ChatStream stream =
         new ChatStream(
             new ChatStream.Setup(
                 format, head, choices, sampling.n(), sampling.stream(), lease, metrics),
-            context,
-            rc.response());
+            client.context(),
+            client.response());
     List<GenerationRequest> sequences = new ArrayList<>();
     for (Prompt prompt : job.prompts()) {
       boolean promptOnly = sampling.maxTokens().orElse(1) == 0;
@@ -216,14 +280,8 @@ class ChatRequests {
                 stream.sink(choice)));
       }
     }
-    rc.addEndHandler(
-        result -> {
-          if (result.failed()) {
-            stream.clientGone();
-          }
-        });
     start(stream, sequences);
-    return uni(stream);
+    return stream;
   }
 
   private void start(ChatStream stream, List<GenerationRequest> sequences) {
@@ -282,28 +340,6 @@ class ChatRequests {
                   + " %d tokens. Please reduce the length of the %s.")
               .formatted(maxModelTokens(), noun, least, noun));
     }
-  }
-
-  /**
-   * The answer as REST wants it. REST replaces the response's close handler by its own, which
-   * cancels the Uni: that too means that the client hung up.
-   */
-  private static Uni<Response> uni(ChatStream stream) {
-    return Uni.createFrom()
-        .<Response>emitter(
-            emitter ->
-                stream
-                    .answer()
-                    .whenComplete(
-                        (response, error) -> {
-                          if (error == null) {
-                            emitter.complete(response);
-                          } else {
-                            emitter.fail(error);
-                          }
-                        }))
-        .onCancellation()
-        .invoke(stream::clientGone);
   }
 
   private int maxModelTokens() {

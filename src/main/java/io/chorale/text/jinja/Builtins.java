@@ -15,11 +15,10 @@ import io.chorale.text.jinja.Values.View;
 import java.math.BigInteger;
 import java.time.Clock;
 import java.time.ZonedDateTime;
-import java.time.format.DateTimeFormatter;
 import java.util.HashMap;
+import java.util.Iterator;
 import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 
 /** Tests ({@code is ...}) and global functions. The table of tests is stateless. */
@@ -43,9 +42,9 @@ final class Builtins {
     test("number", x -> x instanceof Number || x instanceof Boolean);
     test("string", Values::isText);
     test("mapping", x -> x instanceof Map);
-    test("iterable", Operators::isIterable);
-    test("sequence", x -> Operators.hasLength(x) && !(x instanceof View));
-    test("callable", x -> x instanceof Callable);
+    test("iterable", Values::isIterable);
+    test("sequence", x -> Values.hasLength(x) && !(x instanceof View));
+    test("callable", x -> x instanceof Callable || x instanceof Undefined);
     test("escaped", x -> x instanceof Markup);
     TESTS.put("lower", (e, x, a) -> StringMethods.is("islower", e.text.str(x)));
     TESTS.put("upper", (e, x, a) -> StringMethods.is("isupper", e.text.str(x)));
@@ -101,7 +100,8 @@ final class Builtins {
             "raise_exception", args -> raise(e, args),
             "strftime_now",
                 args ->
-                    time(args.expect(1, "format").text(0, "format", ""), ZonedDateTime.now(clock)),
+                    PyText.time(
+                        args.expect(1, "format").text(0, "format", ""), ZonedDateTime.now(clock)),
             "lipsum",
                 args -> {
                   throw Failure.runtime("lipsum() is refused: a prompt has no use for it");
@@ -145,7 +145,7 @@ final class Builtins {
           if (pair.size() != 2) {
             throw Failure.runtime(args.who() + " wants pairs, had " + pair.size() + " values");
           }
-          result.put(Operators.key(pair.get(0)), pair.get(1));
+          result.put(Values.key(pair.get(0)), pair.get(1));
         }
       }
     }
@@ -209,93 +209,105 @@ final class Builtins {
     }
   }
 
-  /**
-   * C's strftime in the C locale, with glibc's flags {@code -}, {@code _}, {@code 0}, {@code ^}.
-   */
-  static String time(String format, ZonedDateTime now) {
-    StringBuilder out = new StringBuilder();
-    for (int i = 0; i < format.length(); i++) {
-      char c = format.charAt(i);
-      if (c != '%' || i + 1 == format.length()) {
-        out.append(c);
-        continue;
-      }
-      char flag = format.charAt(++i);
-      boolean flagged = "-_0^".indexOf(flag) >= 0 && i + 1 < format.length();
-      char directive = flagged ? format.charAt(++i) : flag;
-      String value = directive(directive, now);
-      if (value == null) {
-        out.append('%').append(flagged ? flag : "").append(directive);
-      } else {
-        out.append(flagged ? flagged(value, flag) : value);
-      }
+  /** Renders a recursive loop's body for inner items. */
+  interface Recursion {
+    String render(Object items, int depth);
+  }
+
+  /** The variable {@code loop}. Looks one item ahead only when asked to, as jinja2 does. */
+  static final class Loop implements Attributes, Callable {
+    private final Operators operators;
+    private Iterator<Object> items;
+    private long length;
+    private final int depth;
+    private final Recursion recursion;
+    private long index0 = -1;
+    private Object before = Values.MISSING;
+    private Object current = Values.MISSING;
+    private Object after = Values.MISSING;
+    private Object lastChanged = Values.MISSING;
+
+    Loop(Operators operators, Iterator<Object> items, long length, int depth, Recursion recursion) {
+      this.operators = operators;
+      this.items = items;
+      this.length = length;
+      this.depth = depth;
+      this.recursion = recursion;
     }
-    return out.toString();
-  }
 
-  private static String flagged(String value, char flag) {
-    String bare = value.replaceFirst("^[0 ]+(?=.)", "");
-    return switch (flag) {
-      case '-' -> bare;
-      case '_' -> " ".repeat(value.length() - bare.length()) + bare;
-      case '^' -> value.toUpperCase(Locale.ROOT);
-      default -> "0".repeat(value.length() - bare.length()) + bare;
-    };
-  }
-
-  private static String directive(char directive, ZonedDateTime now) {
-    String pattern =
-        switch (directive) {
-          case 'a' -> "EEE";
-          case 'A' -> "EEEE";
-          case 'b', 'h' -> "MMM";
-          case 'B' -> "MMMM";
-          case 'd' -> "dd";
-          case 'e' -> "ppd";
-          case 'f' -> "SSSSSS";
-          case 'H' -> "HH";
-          case 'I' -> "hh";
-          case 'j' -> "DDD";
-          case 'k' -> "ppH";
-          case 'l' -> "pph";
-          case 'm' -> "MM";
-          case 'M' -> "mm";
-          case 'p' -> "a";
-          case 'S' -> "ss";
-          case 'y' -> "uu";
-          case 'Y' -> "uuuu";
-          case 'F' -> "uuuu-MM-dd";
-          case 'T', 'X' -> "HH:mm:ss";
-          case 'D', 'x' -> "MM/dd/uu";
-          case 'R' -> "HH:mm";
-          case 'r' -> "hh:mm:ss a";
-          case 'c' -> "EEE MMM ppd HH:mm:ss uuuu";
-          default -> null;
-        };
-    if (pattern != null) {
-      return DateTimeFormatter.ofPattern(pattern, Locale.ENGLISH).format(now);
+    boolean advance() {
+      Object next = peek();
+      if (next == Values.MISSING) {
+        return false;
+      }
+      after = Values.MISSING;
+      index0++;
+      before = current;
+      current = next;
+      return true;
     }
-    int weekday = now.getDayOfWeek().getValue();
-    int yearDay = now.getDayOfYear();
-    return switch (directive) {
-      case 'P' -> now.getHour() < 12 ? "am" : "pm";
-      case 'u' -> String.valueOf(weekday);
-      case 'w' -> String.valueOf(weekday % 7);
-      case 'U' -> two((yearDay + 6 - weekday % 7) / 7);
-      case 'W' -> two((yearDay + 6 - (weekday + 6) % 7) / 7);
-      case 'V' -> two(now.get(java.time.temporal.IsoFields.WEEK_OF_WEEK_BASED_YEAR));
-      case 'G' -> String.valueOf(now.get(java.time.temporal.IsoFields.WEEK_BASED_YEAR));
-      case 'C' -> two(now.getYear() / 100);
-      case 's' -> String.valueOf(now.toEpochSecond());
-      case 'Z', 'z' -> "";
-      case 'n' -> "\n";
-      case 't' -> "\t";
-      case '%' -> "%";
-      default -> null;
-    };
-  }
 
-  private static String two(int number) {
-    return (number < 10 ? "0" : "") + number;
+    Object current() {
+      return current;
+    }
+
+    private Object peek() {
+      if (after == Values.MISSING && items.hasNext()) {
+        after = items.next();
+      }
+      return after;
+    }
+
+    private long length() {
+      if (length < 0) {
+        List<Object> rest = operators.list(items);
+        length = index0 + 1 + rest.size() + (after == Values.MISSING ? 0 : 1);
+        items = rest.iterator();
+      }
+      return length;
+    }
+
+    @Override
+    public Object attribute(String name) {
+      return switch (name) {
+        case "index" -> index0 + 1;
+        case "index0" -> index0;
+        case "revindex" -> length() - index0;
+        case "revindex0" -> length() - index0 - 1;
+        case "first" -> index0 == 0;
+        case "last" -> peek() == Values.MISSING;
+        case "length" -> length();
+        case "depth" -> (long) depth + 1;
+        case "depth0" -> (long) depth;
+        case "previtem" -> index0 == 0 ? new Undefined("there is no previous item") : before;
+        case "nextitem" ->
+            peek() == Values.MISSING ? new Undefined("there is no next item") : after;
+        case "cycle" -> new Function(name, this::cycle);
+        case "changed" -> new Function(name, this::changed);
+        default -> Values.MISSING;
+      };
+    }
+
+    private Object cycle(Args args) {
+      if (args.positional().isEmpty()) {
+        throw Failure.runtime("loop.cycle() wants at least one value");
+      }
+      return args.positional().get((int) (index0 % args.positional().size()));
+    }
+
+    private Object changed(Args args) {
+      Object now = new Tuple(args.positional());
+      boolean changed = lastChanged == Values.MISSING || !operators.equal(lastChanged, now);
+      lastChanged = now;
+      return changed;
+    }
+
+    @Override
+    public Object call(Args args) {
+      if (recursion == null) {
+        throw Failure.runtime("loop() wants a loop marked 'recursive'");
+      }
+      return recursion.render(args.as("loop()").expect(1, "items").get(0, "items"), depth + 1);
+    }
   }
 }

@@ -2,6 +2,7 @@ package io.chorale.text.jinja;
 
 import io.chorale.text.jinja.Template.Budget;
 import io.chorale.text.jinja.Template.Failure;
+import io.chorale.text.jinja.Template.Node;
 import io.chorale.text.jinja.Values.Args;
 import io.chorale.text.jinja.Values.Callable;
 import io.chorale.text.jinja.Values.Sized;
@@ -65,12 +66,48 @@ final class Evaluator {
     budget.step();
     budget.enter();
     try {
-      return expr.eval(this);
+      return dispatch(expr);
     } catch (Failure failure) {
       throw failure.at(expr.pos());
     } finally {
       budget.leave();
     }
+  }
+
+  private Object dispatch(Node.Expr expr) {
+    if (expr instanceof Node.Const node) {
+      return node.value();
+    } else if (expr instanceof Node.Name node) {
+      return name(node.name());
+    } else if (expr instanceof Node.GetAttr node) {
+      return attribute(eval(node.target()), node.name());
+    } else if (expr instanceof Node.GetItem node) {
+      Object target = eval(node.target());
+      return item(target, eval(node.index()));
+    } else if (expr instanceof Node.Filter node) {
+      return filter(node, node.input() == null ? blockInput : eval(node.input()));
+    } else if (expr instanceof Node.Test node) {
+      return test(node);
+    } else if (expr instanceof Node.Compare node) {
+      return compare(node);
+    } else if (expr instanceof Node.Binary node) {
+      return binary(node);
+    } else if (expr instanceof Node.Logic node) {
+      return logic(node);
+    } else if (expr instanceof Node.Unary node) {
+      return unary(node);
+    } else if (expr instanceof Node.Call node) {
+      return call(node);
+    } else if (expr instanceof Node.Concat node) {
+      return concat(node);
+    } else if (expr instanceof Node.Choice node) {
+      return choice(node);
+    } else if (expr instanceof Node.Items node) {
+      return items(node);
+    } else if (expr instanceof Node.Dict node) {
+      return dict(node);
+    }
+    return slice((Node.Slice) expr);
   }
 
   Object name(String name) {
@@ -82,7 +119,7 @@ final class Evaluator {
     return global != null ? global : new Undefined("'" + name + "' is undefined");
   }
 
-  Object items(Node.Items node) {
+  private Object items(Node.Items node) {
     List<Object> values = all(node.items());
     return node.tuple() ? new Tuple(values) : values;
   }
@@ -96,17 +133,17 @@ final class Evaluator {
     return values;
   }
 
-  Object dict(Node.Dict node) {
+  private Object dict(Node.Dict node) {
     budget.items(node.keys().size());
     Map<Object, Object> map = new LinkedHashMap<>();
     for (int i = 0; i < node.keys().size(); i++) {
-      Object key = Operators.keyIn(map, eval(node.keys().get(i)));
+      Object key = Values.keyIn(map, eval(node.keys().get(i)));
       map.put(key, eval(node.values().get(i)));
     }
     return map;
   }
 
-  Object unary(Node.Unary node) {
+  private Object unary(Node.Unary node) {
     Object value = eval(node.operand());
     return switch (node.op()) {
       case "not" -> !Operators.truth(value);
@@ -115,17 +152,17 @@ final class Evaluator {
     };
   }
 
-  Object binary(Node.Binary node) {
+  private Object binary(Node.Binary node) {
     Object left = eval(node.left());
     return operators.binary(node.op(), left, eval(node.right()));
   }
 
-  Object logic(Node.Logic node) {
+  private Object logic(Node.Logic node) {
     Object left = eval(node.left());
     return Operators.truth(left) == node.and() ? eval(node.right()) : left;
   }
 
-  Object compare(Node.Compare node) {
+  private Object compare(Node.Compare node) {
     Object left = eval(node.first());
     for (int i = 0; i < node.ops().size(); i++) {
       Object right = eval(node.rest().get(i));
@@ -137,7 +174,7 @@ final class Evaluator {
     return true;
   }
 
-  Object concat(Node.Concat node) {
+  private Object concat(Node.Concat node) {
     StringBuilder joined = new StringBuilder();
     for (Node.Expr part : node.parts()) {
       String piece = text.str(eval(part));
@@ -147,7 +184,7 @@ final class Evaluator {
     return joined.toString();
   }
 
-  Object choice(Node.Choice node) {
+  private Object choice(Node.Choice node) {
     if (Operators.truth(eval(node.test()))) {
       return eval(node.yes());
     }
@@ -156,7 +193,7 @@ final class Evaluator {
         : eval(node.no());
   }
 
-  Object slice(Node.Slice node) {
+  private Object slice(Node.Slice node) {
     return new SliceValue(optional(node.start()), optional(node.stop()), optional(node.step()));
   }
 
@@ -164,7 +201,7 @@ final class Evaluator {
     return expr == null ? null : eval(expr);
   }
 
-  Object call(Node.Call node) {
+  private Object call(Node.Call node) {
     Object callee = eval(node.callee());
     return call(callee, arguments(node.args()));
   }
@@ -206,11 +243,7 @@ final class Evaluator {
     named.put(name, value);
   }
 
-  Object filterInput(Node.Expr input) {
-    return input == null ? blockInput : eval(input);
-  }
-
-  Object filter(Node.Filter node, Object input) {
+  private Object filter(Node.Filter node, Object input) {
     return applyFilter(node.name(), input, arguments(node.args()));
   }
 
@@ -218,7 +251,7 @@ final class Evaluator {
     return Filters.find(name).apply(this, input, args.as("filter '" + name + "'"));
   }
 
-  Object test(Node.Test node) {
+  private Object test(Node.Test node) {
     Object input = eval(node.input());
     return applyTest(node.name(), input, arguments(node.args()));
   }
@@ -259,7 +292,7 @@ final class Evaluator {
       return sliced(value, slice);
     } else if (value instanceof Map<?, ?> map) {
       if (!(index instanceof List || index instanceof Map)) {
-        Object key = Operators.keyIn(map, index);
+        Object key = Values.keyIn(map, index);
         if (map.containsKey(key)) {
           return map.get(key);
         }

@@ -3,6 +3,7 @@ package io.chorale.text.jinja;
 import io.chorale.text.jinja.Lexer.Token;
 import io.chorale.text.jinja.Lexer.Type;
 import io.chorale.text.jinja.Template.Failure;
+import io.chorale.text.jinja.Template.Node;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
@@ -13,15 +14,11 @@ import java.util.Set;
  * Tokens to expressions, with jinja2's precedence: {@code if-else, or, and, not, comparison and in,
  * + -, ~, * / // %, **, unary, postfix, filter and test}. One thread; used up by one parse.
  */
-class ExpressionParser {
-  private static final int MAX_NESTING = 120;
+class ExpressionParser extends Lexer.Cursor {
   private static final Map<String, Object> CONSTANTS =
       Map.of("true", true, "True", true, "false", false, "False", false);
   private static final Set<String> NONE = Set.of("none", "None");
   private static final Set<String> COMPARISONS = Set.of("==", "!=", "<", "<=", ">", ">=");
-  private final List<Token> tokens;
-  private int next;
-  private int nesting;
 
   /** Names read since the innermost macro began: decides on caller, kwargs and varargs. */
   Set<String> namesRead = new HashSet<>();
@@ -30,69 +27,7 @@ class ExpressionParser {
   final List<Failure> unknown = new ArrayList<>();
 
   ExpressionParser(List<Token> tokens) {
-    this.tokens = tokens;
-  }
-
-  final Token peek() {
-    return tokens.get(next);
-  }
-
-  private Token peekSecond() {
-    return tokens.get(Math.min(next + 1, tokens.size() - 1));
-  }
-
-  final Token take() {
-    Token token = tokens.get(next);
-    next = Math.min(next + 1, tokens.size() - 1);
-    return token;
-  }
-
-  final boolean takeOp(String op) {
-    boolean found = peek().isOp(op);
-    if (found) {
-      take();
-    }
-    return found;
-  }
-
-  final boolean takeName(String name) {
-    boolean found = peek().isName(name);
-    if (found) {
-      take();
-    }
-    return found;
-  }
-
-  final Token expectOp(String op) {
-    if (!peek().isOp(op)) {
-      throw wanted("'" + op + "'");
-    }
-    return take();
-  }
-
-  final Token expectName() {
-    return expect(Type.NAME, "a name");
-  }
-
-  final Token expect(Type type, String what) {
-    if (peek().type() != type) {
-      throw wanted(what);
-    }
-    return take();
-  }
-
-  final Failure wanted(String what) {
-    return Failure.syntax("unexpected " + peek().describe() + ", wanted " + what, peek().pos());
-  }
-
-  final void descend() {
-    if (++nesting > MAX_NESTING) {
-      throw Failure.syntax("nested deeper than " + MAX_NESTING, peek().pos());
-    }
-  }
-
-  final void ascend() {
-    nesting--;
+    super(tokens);
   }
 
   static boolean isConstant(String name) {
@@ -111,13 +46,10 @@ class ExpressionParser {
       }
       comma = true;
     }
-    if (!comma) {
-      if (!items.isEmpty()) {
-        return items.get(0);
-      }
-      if (!parens) {
-        throw wanted("an expression");
-      }
+    if (!comma && !items.isEmpty()) {
+      return items.get(0);
+    } else if (!comma && !parens) {
+      throw wanted("an expression");
     }
     return new Node.Items(pos, true, items);
   }
@@ -313,8 +245,7 @@ class ExpressionParser {
   private Node.Expr postfix(Node.Expr start) {
     Node.Expr value = start;
     while (true) {
-      if (peek().isOp(".")) {
-        take();
+      if (takeOp(".")) {
         Token name = take();
         if (name.type() == Type.NAME) {
           value = new Node.GetAttr(name.pos(), value, name.text());
@@ -402,8 +333,7 @@ class ExpressionParser {
   private Node.Expr filtersAndTests(Node.Expr start) {
     Node.Expr value = start;
     while (true) {
-      if (peek().isOp("|")) {
-        take();
+      if (takeOp("|")) {
         value = filter(value);
       } else if (peek().isName("is")) {
         value = test(value);
@@ -447,7 +377,7 @@ class ExpressionParser {
       args = callArgs();
     } else if (startsTestArgument()) {
       if (peek().isName("is")) {
-        throw wanted("no second 'is'; put the first test in parentheses");
+        throw wanted("no second 'is'");
       }
       List<Node.Expr> one = List.of(postfix(primary()));
       args = new Node.CallArgs(one, List.of(), List.of(), null, null);

@@ -27,7 +27,8 @@ final class Filters {
     Object apply(Evaluator evaluator, Object input, Args args);
   }
 
-  private static final Set<String> REFUSED = Set.of("random", "urlize", "pprint", "wordwrap");
+  private static final Set<String> REFUSED =
+      Set.of("random", "urlize", "pprint", "wordwrap", "filesizeformat", "xmlattr");
   private static final Pattern FLOAT =
       Pattern.compile("[-+]?(\\d+(_\\d+)*\\.?(\\d+(_\\d+)*)?|\\.\\d+(_\\d+)*)([eE][-+]?\\d+)?");
   private static final Pattern WORD = Pattern.compile("\\w+", Pattern.UNICODE_CHARACTER_CLASS);
@@ -43,7 +44,6 @@ final class Filters {
     ALL.put("center", Filters::center);
     ALL.put("default", Filters::orDefault);
     ALL.put("escape", (e, x, a) -> new Markup(e.text.escape(x)));
-    ALL.put("filesizeformat", Filters::fileSize);
     ALL.put("float", Filters::toFloat);
     ALL.put("forceescape", (e, x, a) -> new Markup(e.text.escape(e.text.str(x))));
     ALL.put("format", Filters::format);
@@ -62,7 +62,6 @@ final class Filters {
     ALL.put("upper", (e, x, a) -> keep(x, e.text.str(x).toUpperCase(Locale.ROOT)));
     ALL.put("urlencode", Filters::urlEncode);
     ALL.put("wordcount", (e, x, a) -> WORD.matcher(e.text.str(x)).results().count());
-    ALL.put("xmlattr", Filters::xmlAttributes);
     ALL.put("d", ALL.get("default"));
     ALL.put("e", ALL.get("escape"));
     for (String name : REFUSED) {
@@ -120,27 +119,6 @@ final class Filters {
     return x instanceof Undefined || (falseToo && !Operators.truth(x))
         ? args.get(0, "default_value", "")
         : x;
-  }
-
-  private static Object fileSize(Evaluator e, Object x, Args args) {
-    boolean binary = Operators.truth(args.expect(0, "binary").get(0, "binary", false));
-    Object number = toFloat(e, x, Args.NONE.as("filter 'float'"));
-    double bytes = (Double) number;
-    double base = binary ? 1024 : 1000;
-    if (bytes == 1) {
-      return "1 Byte";
-    } else if (bytes < base) {
-      return (long) bytes + " Bytes";
-    }
-    String prefixes = binary ? "KMGTPEZY" : "kMGTPEZY";
-    int power = 0;
-    double unit = base * base;
-    while (bytes >= unit && power < prefixes.length() - 1) {
-      unit *= base;
-      power++;
-    }
-    BigDecimal size = new BigDecimal(base * bytes / unit).setScale(1, RoundingMode.HALF_EVEN);
-    return size.toPlainString() + " " + prefixes.charAt(power) + (binary ? "iB" : "B");
   }
 
   private static Object toFloat(Evaluator e, Object x, Args args) {
@@ -266,7 +244,8 @@ final class Filters {
     args.expect(0, "precision", "method");
     int precision = args.integer(0, "precision", 0);
     String method = args.text(1, "method", "common");
-    if (!Set.of("common", "ceil", "floor").contains(method) || !isNumber(x)) {
+    if (!Set.of("common", "ceil", "floor").contains(method)
+        || !(x instanceof Number || x instanceof Boolean)) {
       throw Failure.runtime(
           "round wants a number and 'common', 'ceil' or 'floor', had %s and '%s'"
               .formatted(Values.typeName(x), method));
@@ -287,10 +266,6 @@ final class Filters {
     }
     BigDecimal whole = new BigDecimal(Operators.plus(x).toString());
     return Values.number(whole.setScale(precision, RoundingMode.HALF_EVEN).toBigInteger());
-  }
-
-  private static boolean isNumber(Object x) {
-    return x instanceof Number || x instanceof Boolean;
   }
 
   private static Object stripTags(String text) {
@@ -367,14 +342,16 @@ final class Filters {
     String end = args.text(2, "end", "...");
     int length = args.integer(0, "length", 255);
     int leeway = args.get(3, "leeway") == null ? 5 : args.integer(3, "leeway", 5);
-    String text = e.text.str(x);
     int kept = length - StringMethods.length(end);
     if (kept < 0 || leeway < 0) {
       throw Failure.runtime("truncate wants length >= %d and leeway >= 0".formatted(end.length()));
     }
-    if (StringMethods.length(text) <= (long) length + leeway) {
+    if (Values.length(x) <= (long) length + leeway) {
       return x;
+    } else if (!Values.isText(x)) {
+      throw Operators.unsupported("truncate", x, x);
     }
+    String text = x.toString();
     String cut = StringMethods.slice(text, 0, kept);
     int blank = cut.lastIndexOf(' ');
     boolean wholeWords = !Operators.truth(args.get(1, "killwords", false));
@@ -382,7 +359,7 @@ final class Filters {
   }
 
   private static Object urlEncode(Evaluator e, Object x, Args args) {
-    if (Values.isText(x) || !Operators.isIterable(x)) {
+    if (Values.isText(x) || !Values.isIterable(x)) {
       return quote(e, x, false);
     }
     Object pairs = x instanceof Map<?, ?> map ? pairs(map) : x;
@@ -417,25 +394,6 @@ final class Filters {
         out.append(c == ' ' && query ? "+" : String.format("%%%02X", (int) c));
       }
     }
-    return out.toString();
-  }
-
-  private static Object xmlAttributes(Evaluator e, Object x, Args args) {
-    boolean space = Operators.truth(args.expect(0, "autospace").get(0, "autospace", true));
-    if (!(x instanceof Map<?, ?> map)) {
-      throw Failure.runtime("xmlattr wants a dict, had " + Values.typeName(x));
-    }
-    StringBuilder out = new StringBuilder();
-    map.forEach(
-        (key, value) -> {
-          if (value != null && !(value instanceof Undefined)) {
-            if (e.text.str(key).matches("(?s).*[\\s/>=].*")) {
-              throw Failure.runtime("xmlattr cannot name an attribute '" + key + "'");
-            }
-            out.append(out.length() > 0 || space ? " " : "").append(e.text.escape(key));
-            out.append("=\"").append(e.text.escape(value)).append('"');
-          }
-        });
     return out.toString();
   }
 }

@@ -65,10 +65,16 @@ final class Formats {
         out.append(piece);
       }
     }
-    if (used < args.size() && !(right instanceof Map)) {
+    boolean leftOversAllowed = !(right instanceof Tuple) && indexable(right);
+    if (used < args.size() && !leftOversAllowed) {
       throw Failure.runtime("format uses %d of its %d values".formatted(used, args.size()));
     }
     return out.append(format.substring(from)).toString();
+  }
+
+  /** What Python would take for a mapping here: it may be left unused. */
+  private static boolean indexable(Object value) {
+    return value instanceof Undefined || (Values.hasLength(value) && !Values.isText(value));
   }
 
   private static Object named(Object right, String key) {

@@ -1,12 +1,13 @@
 package io.chorale.text.jinja;
 
+import io.chorale.text.jinja.Builtins.Loop;
 import io.chorale.text.jinja.Evaluator.Scope;
 import io.chorale.text.jinja.Template.Budget;
 import io.chorale.text.jinja.Template.Failure;
+import io.chorale.text.jinja.Template.Node;
 import io.chorale.text.jinja.Values.Args;
 import io.chorale.text.jinja.Values.Attributes;
 import io.chorale.text.jinja.Values.Callable;
-import io.chorale.text.jinja.Values.Function;
 import io.chorale.text.jinja.Values.Namespace;
 import io.chorale.text.jinja.Values.Tuple;
 import io.chorale.text.jinja.Values.Undefined;
@@ -60,12 +61,39 @@ final class Interpreter {
     budget.step();
     budget.enter();
     try {
-      return statement.exec(this);
+      return dispatch(statement);
     } catch (Failure failure) {
       throw failure.at(statement.pos());
     } finally {
       budget.leave();
     }
+  }
+
+  private Flow dispatch(Node.Stmt statement) {
+    if (statement instanceof Node.Text node) {
+      return text(node.text());
+    } else if (statement instanceof Node.Print node) {
+      return print(node);
+    } else if (statement instanceof Node.If node) {
+      return choose(node);
+    } else if (statement instanceof Node.For node) {
+      return loop(node);
+    } else if (statement instanceof Node.Set node) {
+      return set(node);
+    } else if (statement instanceof Node.SetBlock node) {
+      return setBlock(node);
+    } else if (statement instanceof Node.Macro node) {
+      return defineMacro(node);
+    } else if (statement instanceof Node.CallBlock node) {
+      return callBlock(node);
+    } else if (statement instanceof Node.FilterBlock node) {
+      return filterBlock(node);
+    } else if (statement instanceof Node.With node) {
+      return with(node);
+    } else if (statement instanceof Node.Scoped node) {
+      return scoped(node);
+    }
+    return ((Node.Leave) statement).flow();
   }
 
   /** Runs in a new scope inside {@code outer}, then returns to the present scope. */
@@ -100,19 +128,19 @@ final class Interpreter {
     out.append(piece);
   }
 
-  Flow text(String text) {
+  private Flow text(String text) {
     write(text);
     return Flow.NEXT;
   }
 
-  Flow print(Node.Print node) {
+  private Flow print(Node.Print node) {
     for (Node.Expr value : node.values()) {
       write(evaluator.text.str(evaluator.eval(value)));
     }
     return Flow.NEXT;
   }
 
-  Flow set(Node.Set node) {
+  private Flow set(Node.Set node) {
     checkNamespaces(node.target());
     assign(node.target(), evaluator.eval(node.value()));
     return Flow.NEXT;
@@ -150,7 +178,7 @@ final class Interpreter {
     }
   }
 
-  Flow setBlock(Node.SetBlock node) {
+  private Flow setBlock(Node.SetBlock node) {
     checkNamespaces(node.target());
     Object value = capture(evaluator.scope, () -> run(node.body()));
     assign(node.target(), filtered(node.filter(), value));
@@ -165,13 +193,13 @@ final class Interpreter {
     return evaluator.eval(filter);
   }
 
-  Flow filterBlock(Node.FilterBlock node) {
+  private Flow filterBlock(Node.FilterBlock node) {
     Object value = capture(evaluator.scope, () -> run(node.body()));
     write(evaluator.text.str(filtered(node.filter(), value)));
     return Flow.NEXT;
   }
 
-  Flow choose(Node.If node) {
+  private Flow choose(Node.If node) {
     for (int i = 0; i < node.tests().size(); i++) {
       if (Operators.truth(evaluator.eval(node.tests().get(i)))) {
         return run(node.bodies().get(i));
@@ -180,7 +208,7 @@ final class Interpreter {
     return run(node.orElse());
   }
 
-  Flow with(Node.With node) {
+  private Flow with(Node.With node) {
     List<Object> values = new ArrayList<>();
     node.values().forEach(value -> values.add(evaluator.eval(value)));
     return inScope(
@@ -193,11 +221,11 @@ final class Interpreter {
         });
   }
 
-  Flow scoped(Node.Scoped node) {
+  private Flow scoped(Node.Scoped node) {
     return inScope(node.fromRoot() ? root : evaluator.scope, () -> run(node.body()));
   }
 
-  Flow loop(Node.For node) {
+  private Flow loop(Node.For node) {
     Scope outer = evaluator.scope;
     Object items = evaluator.eval(node.iterable());
     if (node.recursive()) {
@@ -210,11 +238,12 @@ final class Interpreter {
 
   private void iterate(Node.For node, Object items, Scope outer, int depth) {
     Iterator<Object> iterator = evaluator.operators.iterate(items);
-    boolean sized = node.test() == null && Operators.hasLength(items);
+    boolean sized = node.test() == null && Values.hasLength(items);
     Loop loop =
         new Loop(
+            evaluator.operators,
             node.test() == null ? iterator : matching(node, iterator, outer),
-            sized ? Operators.length(items) : -1,
+            sized ? Values.length(items) : -1,
             depth,
             node.recursive()
                 ? (inner, level) -> capture(outer, () -> iterate(node, inner, outer, level))
@@ -227,7 +256,7 @@ final class Interpreter {
               outer,
               () -> {
                 evaluator.scope.put("loop", loop);
-                assign(node.target(), loop.current);
+                assign(node.target(), loop.current());
                 return run(node.body());
               });
       if (flow == Flow.BREAK) {
@@ -271,109 +300,12 @@ final class Interpreter {
     };
   }
 
-  /** Renders a recursive loop's body for inner items. */
-  private interface Recursion {
-    String render(Object items, int depth);
-  }
-
-  /** The variable {@code loop}. Looks one item ahead only when asked to, as jinja2 does. */
-  private final class Loop implements Attributes, Callable {
-    private Iterator<Object> items;
-    private long length;
-    private final int depth;
-    private final Recursion recursion;
-    private long index0 = -1;
-    private Object before = Values.MISSING;
-    private Object current = Values.MISSING;
-    private Object after = Values.MISSING;
-    private Object lastChanged = Values.MISSING;
-
-    Loop(Iterator<Object> items, long length, int depth, Recursion recursion) {
-      this.items = items;
-      this.length = length;
-      this.depth = depth;
-      this.recursion = recursion;
-    }
-
-    boolean advance() {
-      Object next = peek();
-      if (next == Values.MISSING) {
-        return false;
-      }
-      after = Values.MISSING;
-      index0++;
-      before = current;
-      current = next;
-      return true;
-    }
-
-    private Object peek() {
-      if (after == Values.MISSING && items.hasNext()) {
-        after = items.next();
-      }
-      return after;
-    }
-
-    private long length() {
-      if (length < 0) {
-        List<Object> rest = evaluator.operators.list(items);
-        length = index0 + 1 + rest.size() + (after == Values.MISSING ? 0 : 1);
-        items = rest.iterator();
-      }
-      return length;
-    }
-
-    @Override
-    public Object attribute(String name) {
-      return switch (name) {
-        case "index" -> index0 + 1;
-        case "index0" -> index0;
-        case "revindex" -> length() - index0;
-        case "revindex0" -> length() - index0 - 1;
-        case "first" -> index0 == 0;
-        case "last" -> peek() == Values.MISSING;
-        case "length" -> length();
-        case "depth" -> (long) depth + 1;
-        case "depth0" -> (long) depth;
-        case "previtem" -> index0 == 0 ? new Undefined("there is no previous item") : before;
-        case "nextitem" ->
-            peek() == Values.MISSING ? new Undefined("there is no next item") : after;
-        case "cycle" -> new Function(name, this::cycle);
-        case "changed" -> new Function(name, this::changed);
-        default -> Values.MISSING;
-      };
-    }
-
-    private Object cycle(Args args) {
-      if (args.positional().isEmpty()) {
-        throw Failure.runtime("loop.cycle() wants at least one value");
-      }
-      return args.positional().get((int) (index0 % args.positional().size()));
-    }
-
-    private Object changed(Args args) {
-      Object now = new Tuple(args.positional());
-      boolean changed =
-          lastChanged == Values.MISSING || !evaluator.operators.equal(lastChanged, now);
-      lastChanged = now;
-      return changed;
-    }
-
-    @Override
-    public Object call(Args args) {
-      if (recursion == null) {
-        throw Failure.runtime("loop() wants a loop marked 'recursive'");
-      }
-      return recursion.render(args.as("loop()").expect(1, "items").get(0, "items"), depth + 1);
-    }
-  }
-
-  Flow defineMacro(Node.Macro node) {
+  private Flow defineMacro(Node.Macro node) {
     evaluator.scope.put(node.macro().name(), new MacroFunction(node.macro(), evaluator.scope));
     return Flow.NEXT;
   }
 
-  Flow callBlock(Node.CallBlock node) {
+  private Flow callBlock(Node.CallBlock node) {
     Object callee = evaluator.eval(node.call().callee());
     Args args = evaluator.arguments(node.call().args());
     Map<String, Object> named = new LinkedHashMap<>(args.named());

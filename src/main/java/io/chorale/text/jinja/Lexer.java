@@ -6,6 +6,9 @@ import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
 import java.util.List;
+import java.util.Locale;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 
 /**
  * Template text to tokens, with jinja2's whitespace rules for {@code trim_blocks} (the newline
@@ -52,6 +55,12 @@ final class Lexer {
       List.of(
           "//", "**", "==", "!=", ">=", "<=", "+", "-", "/", "*", "%", "~", "[", "]", "(", ")", "{",
           "}", ">", "<", "=", ".", ":", "|", ",", ";");
+  private static final String DIGITS = "\\d++(?:_\\d++)*+";
+  private static final Pattern FLOAT =
+      Pattern.compile("D(?:(?:\\.D)?[eE][-+]?D|\\.D)".replace("D", DIGITS));
+  private static final Pattern INTEGER =
+      Pattern.compile("0[xX](?:_?\\p{XDigit})++|0[oO](?:_?[0-7])++|0[bB](?:_?[01])++|" + DIGITS);
+  private static final int MAX_DIGITS = 400;
   private final String source;
   private final List<Token> tokens = new ArrayList<>();
   private int pos;
@@ -277,64 +286,28 @@ final class Lexer {
   }
 
   private void number() {
-    int start = pos;
-    boolean mayBeFloat = start == 0 || source.charAt(start - 1) != '.';
-    char next = Character.toLowerCase(start + 1 < source.length() ? source.charAt(start + 1) : ' ');
-    int radix = next == 'x' ? 16 : next == 'o' ? 8 : next == 'b' ? 2 : 10;
-    if (source.charAt(start) == '0' && radix != 10 && digits(start + 2, radix) > start + 2) {
-      pos = digits(start + 2, radix);
-      integer(source.substring(start + 2, pos), radix, start);
-      return;
+    Matcher matcher = FLOAT.matcher(source).region(pos, source.length());
+    boolean afterDot = pos > 0 && source.charAt(pos - 1) == '.';
+    boolean decimal = !afterDot && matcher.lookingAt();
+    if (!decimal) {
+      matcher = INTEGER.matcher(source).region(pos, source.length());
+      matcher.lookingAt();
     }
-    pos = digits(start, 10);
-    int fraction = pos;
-    if (mayBeFloat && fraction < source.length() && source.charAt(fraction) == '.') {
-      fraction = Math.max(fraction, digits(fraction + 1, 10));
-      fraction = fraction == pos + 1 ? pos : fraction;
+    String text = matcher.group();
+    String digits = text.replace("_", "").toLowerCase(Locale.ROOT);
+    if (digits.length() > MAX_DIGITS) {
+      throw Failure.syntax(
+          "number of " + digits.length() + " digits, wanted <= " + MAX_DIGITS, pos);
     }
-    int exponent = mayBeFloat ? exponent(fraction) : fraction;
-    if (exponent > pos) {
-      pos = exponent;
-      String text = source.substring(start, pos);
-      add(Type.FLOAT, text, Double.parseDouble(text.replace("_", "")), start);
+    if (decimal) {
+      add(Type.FLOAT, text, Double.parseDouble(digits), pos);
     } else {
-      integer(source.substring(start, pos), 10, start);
+      char mark = digits.length() > 1 ? digits.charAt(1) : ' ';
+      int radix = mark == 'x' ? 16 : mark == 'o' ? 8 : mark == 'b' ? 2 : 10;
+      BigInteger value = new BigInteger(radix == 10 ? digits : digits.substring(2), radix);
+      add(Type.INTEGER, text, Values.number(value), pos);
     }
-  }
-
-  private void integer(String digits, int radix, int start) {
-    if (digits.length() > 400) {
-      throw Failure.syntax("integer has " + digits.length() + " digits, wanted <= 400", start);
-    }
-    Object value = Values.number(new BigInteger(digits.replace("_", ""), radix));
-    add(Type.INTEGER, source.substring(start, pos), value, start);
-  }
-
-  /** End of digits (single underscores between them allowed) from {@code at}. */
-  private int digits(int at, int radix) {
-    int end = at;
-    while (end < source.length()) {
-      char c = source.charAt(end);
-      boolean underscore =
-          c == '_'
-              && end > at
-              && end + 1 < source.length()
-              && Character.digit(source.charAt(end + 1), radix) >= 0;
-      if (c > 127 || (Character.digit(c, radix) < 0 && !underscore)) {
-        break;
-      }
-      end++;
-    }
-    return end;
-  }
-
-  private int exponent(int at) {
-    if (at < source.length() && Character.toLowerCase(source.charAt(at)) == 'e') {
-      int sign = at + 1 < source.length() && "+-".indexOf(source.charAt(at + 1)) >= 0 ? 1 : 0;
-      int end = digits(at + 1 + sign, 10);
-      return end > at + 1 + sign ? end : at;
-    }
-    return at;
+    pos = matcher.end();
   }
 
   private void string(char quote) {
@@ -349,5 +322,79 @@ final class Lexer {
     pos = end + 1;
     String text = source.substring(start, pos);
     add(Type.STRING, text, StringMethods.unescape(source.substring(start + 1, end), start), start);
+  }
+
+  /** Walks along the tokens of one template. */
+  static class Cursor {
+    private static final int MAX_NESTING = 120;
+    private final List<Token> tokens;
+    private int next;
+    private int nesting;
+
+    Cursor(List<Token> tokens) {
+      this.tokens = tokens;
+    }
+
+    final Token peek() {
+      return tokens.get(next);
+    }
+
+    final Token peekSecond() {
+      return tokens.get(Math.min(next + 1, tokens.size() - 1));
+    }
+
+    final Token take() {
+      Token token = tokens.get(next);
+      next = Math.min(next + 1, tokens.size() - 1);
+      return token;
+    }
+
+    final boolean takeOp(String op) {
+      boolean found = peek().isOp(op);
+      if (found) {
+        take();
+      }
+      return found;
+    }
+
+    final boolean takeName(String name) {
+      boolean found = peek().isName(name);
+      if (found) {
+        take();
+      }
+      return found;
+    }
+
+    final Token expectOp(String op) {
+      if (!peek().isOp(op)) {
+        throw wanted("'" + op + "'");
+      }
+      return take();
+    }
+
+    final Token expectName() {
+      return expect(Type.NAME, "a name");
+    }
+
+    final Token expect(Type type, String what) {
+      if (peek().type() != type) {
+        throw wanted(what);
+      }
+      return take();
+    }
+
+    final Failure wanted(String what) {
+      return Failure.syntax("unexpected " + peek().describe() + ", wanted " + what, peek().pos());
+    }
+
+    final void descend() {
+      if (++nesting > MAX_NESTING) {
+        throw Failure.syntax("nested deeper than " + MAX_NESTING, peek().pos());
+      }
+    }
+
+    final void ascend() {
+      nesting--;
+    }
   }
 }

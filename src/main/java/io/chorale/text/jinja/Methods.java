@@ -108,7 +108,7 @@ final class Methods {
       case "copy" -> args -> new LinkedHashMap<>(dict);
       case "get" ->
           args -> {
-            Object key = Operators.keyIn(dict, args.expect(1, "key", "default").get(0, "key"));
+            Object key = Values.keyIn(dict, args.expect(1, "key", "default").get(0, "key"));
             return dict.containsKey(key) ? dict.get(key) : args.get(1, "default");
           };
       default -> null;
@@ -152,7 +152,7 @@ final class Methods {
           args ->
               new Tuple(
                   StringMethods.partition(
-                      s, args.expect(1, "sep").text(0, "sep", null), name.startsWith("r")));
+                      s, args.expect(1, "sep").text(0, "sep"), name.startsWith("r")));
       case "startswith", "endswith" -> args -> affix(s, args, name.equals("startswith"));
       case "removeprefix", "removesuffix" -> args -> without(s, args, name.endsWith("prefix"));
       case "replace" -> args -> replace(s, args);
@@ -271,10 +271,8 @@ final class Methods {
   }
 
   private static Object without(String s, Args args, boolean prefix) {
-    String affix = args.expect(1, "affix").text(0, "affix", null);
-    if (affix == null) {
-      throw Failure.runtime(args.who() + " wants a str, had NoneType");
-    } else if (prefix) {
+    String affix = args.expect(1, "affix").text(0, "affix");
+    if (prefix) {
       return s.startsWith(affix) ? s.substring(affix.length()) : s;
     }
     return s.endsWith(affix) ? s.substring(0, s.length() - affix.length()) : s;

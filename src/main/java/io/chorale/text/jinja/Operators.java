@@ -46,34 +46,6 @@ final class Operators {
     return true;
   }
 
-  /** {@code len()}. */
-  static int length(Object value) {
-    if (Values.isText(value)) {
-      return StringMethods.length(value.toString());
-    } else if (value instanceof Collection<?> items) {
-      return items.size();
-    } else if (value instanceof Map<?, ?> map) {
-      return map.size();
-    } else if (value instanceof Sized sized) {
-      return sized.items().size();
-    } else if (value instanceof Undefined) {
-      return 0;
-    }
-    throw Failure.runtime("a " + Values.typeName(value) + " has no length");
-  }
-
-  static boolean hasLength(Object value) {
-    return Values.isText(value)
-        || value instanceof Collection
-        || value instanceof Map
-        || value instanceof Sized
-        || value instanceof Undefined;
-  }
-
-  static boolean isIterable(Object value) {
-    return hasLength(value) || value instanceof Generator || value instanceof Iterator;
-  }
-
   /** {@code iter()}; every step counts against the render's budget. */
   Iterator<Object> iterate(Object value) {
     Iterator<Object> source = rawIterator(value);
@@ -121,14 +93,10 @@ final class Operators {
     return items;
   }
 
-  private static Object asNumber(Object value) {
-    return value instanceof Boolean bool ? (Object) (bool ? 1L : 0L) : value;
-  }
-
   boolean equal(Object a, Object b) {
     budget.step();
-    Object left = asNumber(a);
-    Object right = asNumber(b);
+    Object left = Values.asNumber(a);
+    Object right = Values.asNumber(b);
     if (left == right) {
       return !(left instanceof Double number && number.isNaN());
     } else if (left == null || right == null) {
@@ -198,8 +166,8 @@ final class Operators {
   /** Order of two values. Fails where Python's {@code <} raises. */
   int compare(Object a, Object b) {
     budget.step();
-    Object left = asNumber(a);
-    Object right = asNumber(b);
+    Object left = Values.asNumber(a);
+    Object right = Values.asNumber(b);
     if (left instanceof Number x && right instanceof Number y) {
       return compareNumbers(x, y);
     } else if (Values.isText(left) && Values.isText(right)) {
@@ -243,7 +211,7 @@ final class Operators {
       }
       return container.toString().contains(item.toString());
     } else if (container instanceof Map<?, ?> map) {
-      return map.containsKey(keyIn(map, item));
+      return map.containsKey(Values.keyIn(map, item));
     }
     Iterator<Object> items = iterate(container);
     while (items.hasNext()) {
@@ -252,29 +220,6 @@ final class Operators {
       }
     }
     return false;
-  }
-
-  /** A value as a dict's key: lists and dicts are refused. */
-  static Object key(Object value) {
-    if (value instanceof List || value instanceof Map) {
-      throw Failure.runtime("a " + Values.typeName(value) + " cannot be a dict's key");
-    }
-    return value instanceof Markup markup ? markup.text() : value;
-  }
-
-  /** The key of {@code map} that equals {@code value} ({@code 1 == 1.0 == true}), or the value. */
-  static Object keyIn(Map<?, ?> map, Object value) {
-    Object key = key(value);
-    if ((key instanceof Number || key instanceof Boolean) && !map.containsKey(key)) {
-      double number = ((Number) asNumber(key)).doubleValue();
-      for (Object same : new Object[] {(long) number, number, number == 1}) {
-        boolean equal = ((Number) asNumber(same)).doubleValue() == number;
-        if (equal && map.containsKey(same)) {
-          return same;
-        }
-      }
-    }
-    return key;
   }
 
   static Failure unsupported(String op, Object left, Object right) {
@@ -289,8 +234,8 @@ final class Operators {
   }
 
   Object binary(String op, Object left, Object right) {
-    Object a = asNumber(left);
-    Object b = asNumber(right);
+    Object a = Values.asNumber(left);
+    Object b = Values.asNumber(right);
     if (a instanceof Number x && b instanceof Number y) {
       return arithmetic(op, x, y);
     }
@@ -433,7 +378,7 @@ final class Operators {
   }
 
   static Object negate(Object value) {
-    Object number = asNumber(value);
+    Object number = Values.asNumber(value);
     if (number instanceof Double decimal) {
       return -decimal;
     } else if (number instanceof Number whole) {

@@ -3,6 +3,7 @@ package io.chorale.text.jinja;
 import io.chorale.text.jinja.Lexer.Token;
 import io.chorale.text.jinja.Lexer.Type;
 import io.chorale.text.jinja.Template.Failure;
+import io.chorale.text.jinja.Template.Node;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;

@@ -11,13 +11,19 @@ import io.chorale.text.jinja.Values.View;
 import java.math.BigDecimal;
 import java.math.MathContext;
 import java.math.RoundingMode;
+import java.time.ZonedDateTime;
+import java.time.format.DateTimeFormatter;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.Comparator;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 
-/** Values as text: Python's {@code str()}, {@code repr()} and {@code json.dumps()}. */
+/**
+ * Values as text: Python's {@code str()}, {@code repr()}, {@code json.dumps()} and {@code
+ * strftime()}. One render, one thread.
+ */
 final class PyText {
   private static final int SHORTEST_DIGITS_MAX = 17;
   private final Budget budget;
@@ -298,5 +304,95 @@ final class PyText {
       }
     }
     out.append('"');
+  }
+
+  /**
+   * C's strftime in the C locale, with glibc's flags {@code -}, {@code _}, {@code 0}, {@code ^}.
+   */
+  static String time(String format, ZonedDateTime now) {
+    StringBuilder out = new StringBuilder();
+    for (int i = 0; i < format.length(); i++) {
+      char c = format.charAt(i);
+      if (c != '%' || i + 1 == format.length()) {
+        out.append(c);
+        continue;
+      }
+      char flag = format.charAt(++i);
+      boolean flagged = "-_0^".indexOf(flag) >= 0 && i + 1 < format.length();
+      char directive = flagged ? format.charAt(++i) : flag;
+      String value = directive(directive, now);
+      if (value == null) {
+        out.append('%').append(flagged ? flag : "").append(directive);
+      } else {
+        out.append(flagged ? flagged(value, flag) : value);
+      }
+    }
+    return out.toString();
+  }
+
+  private static String flagged(String value, char flag) {
+    String bare = value.replaceFirst("^[0 ]+(?=.)", "");
+    return switch (flag) {
+      case '-' -> bare;
+      case '_' -> " ".repeat(value.length() - bare.length()) + bare;
+      case '^' -> value.toUpperCase(Locale.ROOT);
+      default -> "0".repeat(value.length() - bare.length()) + bare;
+    };
+  }
+
+  private static String directive(char directive, ZonedDateTime now) {
+    String pattern =
+        switch (directive) {
+          case 'a' -> "EEE";
+          case 'A' -> "EEEE";
+          case 'b', 'h' -> "MMM";
+          case 'B' -> "MMMM";
+          case 'd' -> "dd";
+          case 'e' -> "ppd";
+          case 'f' -> "SSSSSS";
+          case 'H' -> "HH";
+          case 'I' -> "hh";
+          case 'j' -> "DDD";
+          case 'k' -> "ppH";
+          case 'l' -> "pph";
+          case 'm' -> "MM";
+          case 'M' -> "mm";
+          case 'p' -> "a";
+          case 'S' -> "ss";
+          case 'y' -> "uu";
+          case 'Y' -> "uuuu";
+          case 'F' -> "uuuu-MM-dd";
+          case 'T', 'X' -> "HH:mm:ss";
+          case 'D', 'x' -> "MM/dd/uu";
+          case 'R' -> "HH:mm";
+          case 'r' -> "hh:mm:ss a";
+          case 'c' -> "EEE MMM ppd HH:mm:ss uuuu";
+          default -> null;
+        };
+    if (pattern != null) {
+      return DateTimeFormatter.ofPattern(pattern, Locale.ENGLISH).format(now);
+    }
+    int weekday = now.getDayOfWeek().getValue();
+    int yearDay = now.getDayOfYear();
+    return switch (directive) {
+      case 'P' -> now.getHour() < 12 ? "am" : "pm";
+      case 'u' -> String.valueOf(weekday);
+      case 'w' -> String.valueOf(weekday % 7);
+      case 'U' -> two((yearDay + 6 - weekday % 7) / 7);
+      case 'W' -> two((yearDay + 6 - (weekday + 6) % 7) / 7);
+      case 'V' -> two(now.get(java.time.temporal.IsoFields.WEEK_OF_WEEK_BASED_YEAR));
+      case 'G' -> String.valueOf(now.get(java.time.temporal.IsoFields.WEEK_BASED_YEAR));
+      case 'C' -> two(now.getYear() / 100);
+      case 's' -> String.valueOf(now.toEpochSecond());
+      case 'Z', 'z' -> "";
+      case 'n' -> "\n";
+      case 't' -> "\t";
+      case '%' -> "%";
+      default -> null;
+    };
+  }
+
+  private static String two(int number) {
+    return (number < 10 ? "0" : "") + number;
   }
 }

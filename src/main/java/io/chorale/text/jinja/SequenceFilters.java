@@ -8,15 +8,15 @@ import io.chorale.text.jinja.Values.Undefined;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.Comparator;
-import java.util.HashSet;
+import java.util.HashMap;
 import java.util.Iterator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import java.util.Set;
 import java.util.function.Function;
 import java.util.function.Predicate;
+import java.util.stream.Stream;
 
 /** Filters on lists and dicts. Those that are generators in jinja2 are lazy here too. Stateless. */
 final class SequenceFilters {
@@ -24,7 +24,7 @@ final class SequenceFilters {
 
   static void register(Map<String, Filters.FilterFunction> all) {
     all.put("batch", SequenceFilters::batch);
-    all.put("count", (e, x, a) -> (long) Operators.length(x));
+    all.put("count", (e, x, a) -> (long) Values.length(x));
     all.put("dictsort", SequenceFilters::dictSort);
     all.put("first", SequenceFilters::first);
     all.put("groupby", SequenceFilters::groupBy);
@@ -164,13 +164,16 @@ final class SequenceFilters {
       throw Failure.runtime("dictsort wants by='key' or by='value', had '" + by + "'");
     }
     long position = by.equals("key") ? 0 : 1;
-    boolean reverse = Operators.truth(args.get(2, "reverse", false));
+    boolean reverse = args.integer(2, "reverse", 0) != 0;
     return sorted(e, pairs(dict(x, "dictsort")), key(e, position, args, 0), reverse);
   }
 
   private static Object items(Evaluator e, Object x, Args args) {
-    List<Object> pairs = x instanceof Undefined ? List.of() : pairs(dict(x, "items"));
-    return new Generator(pairs.iterator());
+    if (x instanceof Undefined) {
+      return new Generator(Collections.emptyIterator());
+    }
+    // A generator: what is no dict fails when it is walked, not before.
+    return new Generator(Stream.of(x).flatMap(d -> pairs(dict(d, "items")).stream()).iterator());
   }
 
   private static Object first(Evaluator e, Object x, Args args) {
@@ -179,7 +182,7 @@ final class SequenceFilters {
   }
 
   private static Object last(Evaluator e, Object x, Args args) {
-    if (!Operators.hasLength(x)) {
+    if (!Values.hasLength(x)) {
       throw Failure.runtime(
           "last wants a list, had a " + Values.typeName(x) + "; put '|list' before it");
     }
@@ -247,9 +250,6 @@ final class SequenceFilters {
   }
 
   private static Generator lazyOnly(Evaluator e, Object x, Predicate<Object> keep) {
-    if (!Operators.truth(x)) {
-      return new Generator(Collections.emptyIterator());
-    }
     Iterator<Object> items = e.operators.iterate(x);
     return new Generator(
         new Iterator<>() {
@@ -301,14 +301,15 @@ final class SequenceFilters {
     if (args.positional().size() < skip) {
       throw Failure.runtime(args.who() + " wants an attribute's name");
     }
+    Object items = Operators.truth(x) ? x : List.of(); // as in jinja2, what is false has no items
     Function<Object, Object> get =
         byAttribute ? getter(e, args.positional().get(0), null) : item -> item;
     if (args.positional().size() == skip) {
-      return lazyOnly(e, x, item -> Operators.truth(get.apply(item)) == wanted);
+      return lazyOnly(e, items, item -> Operators.truth(get.apply(item)) == wanted);
     }
     String test = e.text.str(args.positional().get(skip));
     Args rest = rest(args, skip + 1);
-    return lazyOnly(e, x, item -> e.applyTest(test, get.apply(item), rest) == wanted);
+    return lazyOnly(e, items, item -> e.applyTest(test, get.apply(item), rest) == wanted);
   }
 
   private static Object extreme(Evaluator e, Object x, Args args, int sign) {
@@ -334,7 +335,7 @@ final class SequenceFilters {
     }
     List<Object> items = e.operators.list(x);
     Collections.reverse(items);
-    return Operators.hasLength(x) ? new Generator(items.iterator()) : items;
+    return Values.hasLength(x) ? new Generator(items.iterator()) : items;
   }
 
   private static Object sort(Evaluator e, Object x, Args args) {
@@ -353,7 +354,7 @@ final class SequenceFilters {
           keys.forEach(key -> values.add(key.apply(item)));
           return values;
         };
-    return sorted(e, e.operators.list(x), all, Operators.truth(args.get(0, "reverse", false)));
+    return sorted(e, e.operators.list(x), all, args.integer(0, "reverse", 0) != 0);
   }
 
   private static Object sum(Evaluator e, Object x, Args args) {
@@ -373,15 +374,13 @@ final class SequenceFilters {
   private static Object unique(Evaluator e, Object x, Args args) {
     args.expect(0, "case_sensitive", "attribute");
     Function<Object, Object> key = key(e, args.get(1, "attribute"), args, 0);
-    Set<Object> seen = new HashSet<>();
+    Map<Object, Object> seen = new HashMap<>();
     return lazyOnly(
         e,
-        x == null || Operators.truth(x) ? x : List.of(),
+        x,
         item -> {
-          Object itemKey = Operators.key(key.apply(item));
-          boolean whole = itemKey instanceof Double d && d == Math.rint(d) && Math.abs(d) < 1e15;
-          Object number = whole ? (Object) ((Double) itemKey).longValue() : itemKey;
-          return seen.add(number instanceof Boolean bool ? (Object) (bool ? 1L : 0L) : number);
+          Object itemKey = Values.keyIn(seen, key.apply(item));
+          return seen.put(itemKey instanceof Undefined ? Values.MISSING : itemKey, true) == null;
         });
   }
 }

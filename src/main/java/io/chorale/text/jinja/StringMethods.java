@@ -324,7 +324,7 @@ final class StringMethods {
   static String center(String text, int width, String fill, Template.Budget budget) {
     int missing = width - length(text);
     if (missing <= 0) {
-      return text;
+      return pad(text, 0, fill, '<', budget);
     }
     int left = missing / 2 + (missing & width & 1);
     return pad(pad(text, length(text) + left, fill, '>', budget), width, fill, '<', budget);

@@ -48,6 +48,9 @@ public final class Template {
       throw failure.inSource(source);
     } catch (StackOverflowError error) {
       throw new Failure(Kind.LIMIT, "template recursed deeper than the thread's stack allows");
+    } catch (ClassCastException | IndexOutOfBoundsException | NullPointerException fault) {
+      // A gap in our own checks: the template still only fails, it does not take its request down.
+      throw new Failure(Kind.RUNTIME, "template met a fault in its interpreter: " + fault);
     }
   }
 
@@ -221,5 +224,106 @@ public final class Template {
                 .formatted((long) ALLOCATION_FACTOR * limits.outputChars()));
       }
     }
+  }
+
+  /** Syntax tree; {@code pos} is an offset into the normalized source. Immutable. */
+  sealed interface Node {
+    int pos();
+
+    /** An expression: has a value. */
+    sealed interface Expr extends Node {}
+
+    /** A statement: writes output, changes the scope or leaves a loop. */
+    sealed interface Stmt extends Node {}
+
+    record Const(int pos, Object value) implements Expr {}
+
+    record Name(int pos, String name) implements Expr {}
+
+    record Items(int pos, boolean tuple, List<Expr> items) implements Expr {}
+
+    record Dict(int pos, List<Expr> keys, List<Expr> values) implements Expr {}
+
+    record Unary(int pos, String op, Expr operand) implements Expr {}
+
+    record Binary(int pos, String op, Expr left, Expr right) implements Expr {}
+
+    /** {@code and}, {@code or}. */
+    record Logic(int pos, boolean and, Expr left, Expr right) implements Expr {}
+
+    record Compare(int pos, Expr first, List<String> ops, List<Expr> rest) implements Expr {}
+
+    record Concat(int pos, List<Expr> parts) implements Expr {}
+
+    /** {@code yes if test else no}; {@code no} may be null. */
+    record Choice(int pos, Expr test, Expr yes, Expr no) implements Expr {}
+
+    record GetAttr(int pos, Expr target, String name) implements Expr {}
+
+    record GetItem(int pos, Expr target, Expr index) implements Expr {}
+
+    /** {@code start:stop:step} inside brackets; each may be null. */
+    record Slice(int pos, Expr start, Expr stop, Expr step) implements Expr {}
+
+    /** Arguments as written; {@code star} and {@code doubleStar} may be null. */
+    record CallArgs(
+        List<Expr> positional, List<String> names, List<Expr> named, Expr star, Expr doubleStar) {
+      static final CallArgs NONE = new CallArgs(List.of(), List.of(), List.of(), null, null);
+    }
+
+    record Call(int pos, Expr callee, CallArgs args) implements Expr {}
+
+    /** {@code input} is null for the head of a filter block. */
+    record Filter(int pos, Expr input, String name, CallArgs args) implements Expr {}
+
+    record Test(int pos, Expr input, String name, CallArgs args) implements Expr {}
+
+    record Text(int pos, String text) implements Stmt {}
+
+    record Print(int pos, List<Expr> values) implements Stmt {}
+
+    /** Target of an assignment: a name, a namespace's attribute, or several in a tuple. */
+    record Target(int pos, String name, String attribute, List<Target> parts) {}
+
+    record Set(int pos, Target target, Expr value) implements Stmt {}
+
+    record SetBlock(int pos, Target target, Expr filter, List<Stmt> body) implements Stmt {}
+
+    record If(int pos, List<Expr> tests, List<List<Stmt>> bodies, List<Stmt> orElse)
+        implements Stmt {}
+
+    record For(
+        int pos,
+        Target target,
+        Expr iterable,
+        Expr test,
+        boolean recursive,
+        List<Stmt> body,
+        List<Stmt> orElse)
+        implements Stmt {}
+
+    /** Parameters and body; defaults belong to the last parameters. */
+    record MacroBody(
+        String name,
+        List<String> parameters,
+        List<Expr> defaults,
+        List<Stmt> body,
+        boolean usesCaller,
+        boolean usesKwargs,
+        boolean usesVarargs) {}
+
+    record Macro(int pos, MacroBody macro) implements Stmt {}
+
+    record CallBlock(int pos, Call call, MacroBody caller) implements Stmt {}
+
+    record FilterBlock(int pos, Expr filter, List<Stmt> body) implements Stmt {}
+
+    record With(int pos, List<Target> targets, List<Expr> values, List<Stmt> body)
+        implements Stmt {}
+
+    /** {@code generation} (a scope of its own) or a {@code block} (which sees the root's scope). */
+    record Scoped(int pos, boolean fromRoot, List<Stmt> body) implements Stmt {}
+
+    record Leave(int pos, Interpreter.Flow flow) implements Stmt {}
   }
 }

@@ -189,7 +189,16 @@ final class Values {
       return get(index, name, null);
     }
 
-    /** A str argument; Markup counts. */
+    /** A str argument that must be there. */
+    String text(int index, String name) {
+      String text = text(index, name, null);
+      if (text == null) {
+        throw Failure.runtime("%s wants a str as '%s', had NoneType".formatted(who, name));
+      }
+      return text;
+    }
+
+    /** A str argument, or the fallback if absent; Markup counts. A null fallback allows None. */
     String text(int index, String name, String fallback) {
       Object value = get(index, name, fallback);
       if (value == null && fallback == null) {
@@ -201,8 +210,7 @@ final class Values {
       if (value instanceof Markup markup) {
         return markup.text();
       }
-      throw Failure.runtime(
-          "%s wants a str as '%s', had %s".formatted(who, name, Values.typeName(value)));
+      throw Failure.runtime("%s wants a str as '%s', had %s".formatted(who, name, typeName(value)));
     }
 
     /** An int argument clamped to Java's int. */
@@ -290,5 +298,63 @@ final class Values {
     throw Failure.runtime(
         "%s holds a %s; wanted Map, List, String, Number, Boolean or null"
             .formatted(where, value.getClass().getName()));
+  }
+
+  /** {@code len()}. */
+  static int length(Object value) {
+    if (isText(value)) {
+      return StringMethods.length(value.toString());
+    } else if (value instanceof Collection<?> items) {
+      return items.size();
+    } else if (value instanceof Map<?, ?> map) {
+      return map.size();
+    } else if (value instanceof Sized sized) {
+      return sized.items().size();
+    } else if (value instanceof Undefined) {
+      return 0;
+    }
+    throw Failure.runtime("a " + typeName(value) + " has no length");
+  }
+
+  static boolean hasLength(Object value) {
+    return isText(value)
+        || value instanceof Collection
+        || value instanceof Map
+        || value instanceof Sized
+        || value instanceof Undefined;
+  }
+
+  static boolean isIterable(Object value) {
+    return hasLength(value) || value instanceof Generator || value instanceof Iterator;
+  }
+
+  /** A value as a dict's key: lists and dicts are refused. */
+  static Object key(Object value) {
+    if (value instanceof List || value instanceof Map) {
+      throw Failure.runtime("a " + typeName(value) + " cannot be a dict's key");
+    }
+    if (value instanceof Tuple tuple) {
+      tuple.list().forEach(Values::key);
+    }
+    return value instanceof Markup markup ? markup.text() : value;
+  }
+
+  /** The key of {@code map} that equals {@code value} ({@code 1 == 1.0 == true}), or the value. */
+  static Object keyIn(Map<?, ?> map, Object value) {
+    Object key = key(value);
+    if ((key instanceof Number || key instanceof Boolean) && !map.containsKey(key)) {
+      double number = ((Number) asNumber(key)).doubleValue();
+      for (Object same : new Object[] {(long) number, number, number == 1}) {
+        boolean equal = ((Number) asNumber(same)).doubleValue() == number;
+        if (equal && map.containsKey(same)) {
+          return same;
+        }
+      }
+    }
+    return key;
+  }
+
+  static Object asNumber(Object value) {
+    return value instanceof Boolean bool ? (Object) (bool ? 1L : 0L) : value;
   }
 }

@@ -50,18 +50,20 @@ class PythonRegexTest {
   @Test
   void patternOfManyKilobytesIsRefused() {
     // When
-    var refused = assertThrows(IllegalArgumentException.class, () -> regex("a".repeat(5000)));
+    var refused = assertThrows(IllegalArgumentException.class, () -> regex("a".repeat(20_001)));
     // Then
-    assertEquals("pattern of 5000 characters, at most 2048", refused.getMessage());
+    assertEquals("pattern of 20001 characters, at most 20000", refused.getMessage());
   }
 
   @Test
-  void thousandNestedGroupsDoNotOverflowTheStack() {
+  void hundredNestedGroupsAreReadAndMoreAreRefused() {
     // Given
-    String nested = "(".repeat(1000) + "a" + ")".repeat(1000);
+    String nested = "(".repeat(100) + "a" + ")".repeat(100);
     // When
     boolean matches = regex(nested).fullMatch("a");
+    var refused = assertThrows(IllegalArgumentException.class, () -> regex("(" + nested + ")"));
     // Then
     assertTrue(matches);
+    assertTrue(refused.getMessage().endsWith("...' nests more than 100 groups"));
   }
 }
