@@ -82,6 +82,7 @@ final class Server implements AutoCloseable {
       ServedModel served =
           new ServedModel(
               id,
+              files.fingerprint(),
               System.currentTimeMillis() / 1000,
               text.tokenizer(),
               text.chatPrompt(),
