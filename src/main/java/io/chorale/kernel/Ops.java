@@ -9,7 +9,7 @@ import io.chorale.quant.PackedMatrix;
  *
  * <p>Each implementation passes {@code OpsContract} against float64 arithmetic.
  */
-public sealed interface Ops permits TorchOps {
+public sealed interface Ops permits TorchOps, NativeOps {
 
   /** Shown in logs, health and metrics, such as {@code torch-cpu}. */
   String name();
