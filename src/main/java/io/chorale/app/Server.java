@@ -2,7 +2,6 @@ package io.chorale.app;
 
 import io.chorale.adapter.AdapterLoader;
 import io.chorale.adapter.AdapterRegistry;
-import io.chorale.adapter.RestoreReport;
 import io.chorale.app.store.BaseModelStore;
 import io.chorale.app.store.Progress;
 import io.chorale.engine.EngineLoop;
@@ -82,6 +81,7 @@ final class Server implements AutoCloseable {
       ServedModel served =
           new ServedModel(
               id,
+              files.fingerprint(),
               System.currentTimeMillis() / 1000,
               text.tokenizer(),
               text.chatPrompt(),
@@ -119,7 +119,7 @@ final class Server implements AutoCloseable {
         new EngineLoop(scheduling, runner, new EngineLoop.Options(settings.maxQueued(), DRAIN_MS)));
     Server server = new Server(served, engine.get(), adapters);
     try {
-      report(adapters.startup(settings.adapterRoots()));
+      adapters.startup(settings.adapterRoots());
       WarmUp.run(server.engine());
     } catch (RuntimeException e) {
       server.close();
@@ -136,7 +136,8 @@ final class Server implements AutoCloseable {
   }
 
   private static Ops ops(ServeSettings settings) {
-    settings.threads().ifPresent(TorchDevice::threads);
+    TorchDevice.threads(
+        settings.threads().orElseGet(() -> Runtime.getRuntime().availableProcessors()));
     TorchDevice device = TorchDevice.parse(settings.device().name());
     return new TorchOps(device, device == TorchDevice.CUDA ? WeightForm.PACKED : WeightForm.DENSE);
   }
@@ -195,18 +196,6 @@ final class Server implements AutoCloseable {
     return name.replaceFirst("\\.gguf$", "")
         .replaceFirst("(?i)[.-](I?Q\\d\\w*|BF16|F16|F32)$", "")
         .replaceAll("[^A-Za-z0-9._/-]+", "-");
-  }
-
-  private static void report(RestoreReport report) {
-    List<RestoreReport.Outcome> outcomes = report.outcomes();
-    for (RestoreReport.Outcome outcome : outcomes) {
-      if (outcome.kind() == RestoreReport.Kind.FAILED) {
-        LOG.errorf("adapter not served name=%s reason=%s", outcome.name(), outcome.reason());
-      } else {
-        LOG.infof(
-            "adapter name=%s version=%d %s", outcome.name(), outcome.version(), outcome.kind());
-      }
-    }
   }
 
   @Override
