@@ -16,8 +16,8 @@ import org.junit.jupiter.params.provider.MethodSource;
  * formats and the five adapter mixes of Punica (base, identical, distinct, uniform, skewed).
  */
 abstract class OpsContract {
-  private static final int SLOTS = 6;
-  private static final float[] FREQUENCIES = {1f, 0.3f, 0.05f, 0.001f};
+  static final int SLOTS = 6;
+  static final float[] FREQUENCIES = {1f, 0.3f, 0.05f, 0.001f};
 
   abstract Ops ops();
 
@@ -267,7 +267,7 @@ abstract class OpsContract {
   }
 
   /** Ranks 1, 8, 64, DoRA, a bias on B, a whole replacement; every kind in one table. */
-  private static LoraFactors[] adapters(Random random, int in, int out) {
+  static LoraFactors[] adapters(Random random, int in, int out) {
     LoraFactors[] all = new LoraFactors[SLOTS];
     int[] ranks = {1, 8, 64, 4, 3};
     for (int slot = 0; slot < ranks.length; slot++) {
