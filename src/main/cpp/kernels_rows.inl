@@ -80,25 +80,50 @@ struct Softmax {  // of one query head so far
   float most, total;
 };
 
+// shares[16 g + i] = q . key / sqrt(headDim) for N groups at once, so that N sums run side by side.
+template <int N>
+INLINE void scoreGroups(const float* q, const float* keys, int dim, F scale, float* shares) {
+  F score[N];
+  UNROLL for (int g = 0; g < N; g++) score[g] = set1(0);
+  for (int d = 0; d < dim; d++) {
+    F x = set1(q[d]);
+    UNROLL for (int g = 0; g < N; g++) score[g] = fma(load(keys + (g * dim + d) * 16), x, score[g]);
+  }
+  UNROLL for (int g = 0; g < N; g++) store(shares + g * 16, mul(score[g], scale));
+}
+
+// mixed = keep * mixed + shares x values for N vectors of the head at once.
+template <int N>
+INLINE void mixValues(const float* shares, const float* values, int width, int low, int high, F keep,
+                      float* mixed) {
+  F acc[N];
+  UNROLL for (int d = 0; d < N; d++) acc[d] = mul(load(mixed + d * 16), keep);
+  const float* v = values + size_t(low) * width;
+  for (int i = low; i < high; i++, v += width) {
+    F share = set1(shares[i]);
+    UNROLL for (int d = 0; d < N; d++) acc[d] = fma(share, load(v + d * 16), acc[d]);
+  }
+  UNROLL for (int d = 0; d < N; d++) store(mixed + d * 16, acc[d]);
+}
+
 // Scores one query head against a span and folds it into the running sum `mixed` [width].
 INLINE void attendSpan(const KvPages& kv, const float* q, const float* keys, const float* values,
                        int low, int high, Softmax& state, float* mixed) {
   float shares[SPAN];
   F scale = set1(1 / __builtin_sqrtf(float(kv.headDim)));
-  float most = state.most;
   int groups = (high + 15) / 16;
-  for (int g = 0; g < groups; g++) {
-    const float* k = keys + size_t(g) * kv.headDim * 16;
-    F score = set1(0);
-    for (int d = 0; d < kv.headDim; d++) score = fma(load(k + d * 16), set1(q[d]), score);
-    store(shares + g * 16, mul(score, scale));
+  if (groups > 2) {  // keys beyond `high` are in scratch: scored for nothing, then masked
+    scoreGroups<4>(q, keys, kv.headDim, scale, shares);
+  } else {
+    for (int g = 0; g < groups; g++) {
+      scoreGroups<1>(q, keys + size_t(g) * kv.headDim * 16, kv.headDim, scale, shares + g * 16);
+    }
   }
   for (int i = 0; i < low; i++) shares[i] = -__builtin_inff();
   for (int i = high; i < groups * 16; i++) shares[i] = -__builtin_inff();
-  for (int g = 0; g < groups; g++) {
-    float m = largest(load(shares + g * 16));
-    most = m > most ? m : most;
-  }
+  F lanes = set1(state.most);
+  for (int g = 0; g < groups; g++) lanes = max(lanes, load(shares + g * 16));
+  float most = largest(lanes);
   F total = set1(0);
   for (int g = 0; g < groups; g++) {
     F share = exponential(sub(load(shares + g * 16), set1(most)));
@@ -110,11 +135,12 @@ INLINE void attendSpan(const KvPages& kv, const float* q, const float* keys, con
   state.total = state.total * correction[0] + sum(total);
   state.most = most;
   F keep = set1(correction[0]);
-  for (int d = 0; d < kv.width; d += 16) {
-    F acc = mul(load(mixed + d), keep);
-    const float* v = values + size_t(low) * kv.width + d;
-    for (int i = low; i < high; i++, v += kv.width) acc = fma(set1(shares[i]), load(v), acc);
-    store(mixed + d, acc);
+  int d = 0;
+  for (; d + 64 <= kv.width; d += 64) {
+    mixValues<4>(shares, values + d, kv.width, low, high, keep, mixed + d);
+  }
+  for (; d < kv.width; d += 16) {
+    mixValues<1>(shares, values + d, kv.width, low, high, keep, mixed + d);
   }
 }
 
