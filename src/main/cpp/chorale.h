@@ -24,6 +24,10 @@ inline size_t roundUp(size_t n, size_t to) { return (n + to - 1) / to * to; }
 
 // Zeroed, aligned to a cache line; throws std::bad_alloc.
 void* allocate(size_t bytes);
+
+// Zeroed whole pages that take memory only once they are touched; throws std::bad_alloc.
+void* reservePages(size_t bytes);
+void releasePages(void* memory, size_t bytes);
 void release(void* memory);
 
 template <typename T>
@@ -113,6 +117,7 @@ struct KvPages {
   int layers, kvSlots, heads, kvHeads, headDim, window;
   int width;          // headDim padded to 16
   size_t layerHalves;
+  size_t keyBytes, valueBytes;
   uint16_t* keys;     // [layer][kvSlot / 16][kvHead][headDim][16]
   uint16_t* values;   // [layer][kvSlot][kvHead][width]
   KvPages(int layers, int kvSlots, int heads, int kvHeads, int headDim, int window);

@@ -69,13 +69,15 @@ KvPages::KvPages(int layers, int kvSlots, int heads, int kvHeads, int headDim, i
     : layers(layers), kvSlots(kvSlots), heads(heads), kvHeads(kvHeads), headDim(headDim),
       window(window), width(int(roundUp(headDim, 16))) {
   layerHalves = roundUp(kvSlots, 16) * kvHeads * headDim;
-  keys = static_cast<uint16_t*>(allocate(2 * layerHalves * layers));
-  values = static_cast<uint16_t*>(allocate(2 * size_t(layers) * kvSlots * kvHeads * width));
+  keyBytes = 2 * layerHalves * layers;
+  valueBytes = 2 * size_t(layers) * kvSlots * kvHeads * width;
+  keys = static_cast<uint16_t*>(reservePages(keyBytes));
+  values = static_cast<uint16_t*>(reservePages(valueBytes));
 }
 
 KvPages::~KvPages() {
-  release(keys);
-  release(values);
+  releasePages(keys, keyBytes);
+  releasePages(values, valueBytes);
 }
 
 namespace {
