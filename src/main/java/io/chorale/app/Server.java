@@ -22,7 +22,6 @@ import io.chorale.tensor.TorchDevice;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.atomic.AtomicReference;
 import org.jboss.logging.Logger;
@@ -81,7 +80,7 @@ final class Server implements AutoCloseable {
       ServedModel served =
           new ServedModel(
               id,
-              files.fingerprint(),
+              files.fingerprint().replaceFirst("^sha256:", ""),
               System.currentTimeMillis() / 1000,
               text.tokenizer(),
               text.chatPrompt(),
