@@ -6,9 +6,8 @@ import io.chorale.app.store.BaseModelStore;
 import io.chorale.app.store.Progress;
 import io.chorale.engine.EngineLoop;
 import io.chorale.engine.ModelRunner;
+import io.chorale.kernel.Kernels;
 import io.chorale.kernel.Ops;
-import io.chorale.kernel.TorchOps;
-import io.chorale.kernel.TorchOps.WeightForm;
 import io.chorale.model.BaseModelFiles;
 import io.chorale.model.CausalLm;
 import io.chorale.model.ModelSpec;
@@ -18,7 +17,6 @@ import io.chorale.model.WeightLoader;
 import io.chorale.sched.SchedulerOptions;
 import io.chorale.serve.ServedModel;
 import io.chorale.tensor.NativeLimits;
-import io.chorale.tensor.TorchDevice;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -76,7 +74,7 @@ final class Server implements AutoCloseable {
       BaseModel text = BaseModel.of(files);
       Ops ops = ops(settings);
       CausalLm causalLm = load(files, ops, settings);
-      SchedulerOptions scheduling = scheduling(files.spec(), settings);
+      SchedulerOptions scheduling = scheduling(files.spec(), ops, settings);
       ServedModel served =
           new ServedModel(
               id,
@@ -135,10 +133,8 @@ final class Server implements AutoCloseable {
   }
 
   private static Ops ops(ServeSettings settings) {
-    TorchDevice.threads(
-        settings.threads().orElseGet(() -> Runtime.getRuntime().availableProcessors()));
-    TorchDevice device = TorchDevice.parse(settings.device().name());
-    return new TorchOps(device, device == TorchDevice.CUDA ? WeightForm.PACKED : WeightForm.DENSE);
+    int threads = settings.threads().orElseGet(() -> Runtime.getRuntime().availableProcessors());
+    return Kernels.choose(settings.kernels(), settings.device().name(), threads);
   }
 
   private static CausalLm load(BaseModelFiles files, Ops ops, ServeSettings settings) {
@@ -157,8 +153,8 @@ final class Server implements AutoCloseable {
     return loaded;
   }
 
-  private static SchedulerOptions scheduling(ModelSpec spec, ServeSettings settings) {
-    long positionBytes = 2L * Float.BYTES * spec.layers() * spec.kvWidth();
+  private static SchedulerOptions scheduling(ModelSpec spec, Ops ops, ServeSettings settings) {
+    long positionBytes = 2L * ops.kvElementBytes() * spec.layers() * spec.kvWidth();
     long blocks = settings.kvMemoryBytes() / (positionBytes * settings.kvBlockTokens());
     if (blocks < 2) {
       throw new UsageException(

@@ -9,7 +9,7 @@ import io.chorale.quant.PackedMatrix;
  *
  * <p>Each implementation passes {@code OpsContract} against float64 arithmetic.
  */
-public sealed interface Ops permits TorchOps {
+public sealed interface Ops permits TorchOps, NativeOps {
 
   /** Shown in logs, health and metrics, such as {@code torch-cpu}. */
   String name();
@@ -37,6 +37,9 @@ public sealed interface Ops permits TorchOps {
 
   /** Brings a weight into this implementation's layout. */
   Weight weight(PackedMatrix packed);
+
+  /** Bytes that one key or value element takes in {@link #kvPages}. */
+  int kvElementBytes();
 
   /** Keys and values for {@code kvSlots} positions in each layer. */
   KvPages kvPages(int layers, int kvSlots, AttentionShape shape);

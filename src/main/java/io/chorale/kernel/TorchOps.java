@@ -87,6 +87,11 @@ public final class TorchOps implements Ops {
   }
 
   @Override
+  public int kvElementBytes() {
+    return Float.BYTES;
+  }
+
+  @Override
   public KvPages kvPages(int layers, int kvSlots, AttentionShape shape) {
     Tensor[] keys = new Tensor[layers];
     Tensor[] values = new Tensor[layers];

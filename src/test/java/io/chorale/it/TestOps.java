@@ -1,5 +1,6 @@
 package io.chorale.it;
 
+import io.chorale.kernel.Kernels;
 import io.chorale.kernel.Ops;
 import io.chorale.kernel.TorchOps;
 import io.chorale.kernel.TorchOps.WeightForm;
@@ -21,6 +22,6 @@ public final class TestOps {
 
   /** What {@code serve} takes on this machine. */
   public static Ops served() {
-    return dense();
+    return Kernels.choose("auto", "cpu", Runtime.getRuntime().availableProcessors());
   }
 }

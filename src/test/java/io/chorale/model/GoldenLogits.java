@@ -45,4 +45,18 @@ public record GoldenLogits(int[] ids, float[][] logits) {
       }
     }
   }
+
+  /** Fails unless each position's root mean square error is within it, of the largest logit. */
+  public void assertCloseOnAverage(List<float[]> got, double tolerance, String what) {
+    for (int position = 0; position < logits.length; position++) {
+      double scale = 0;
+      double squares = 0;
+      for (int id = 0; id < logits[position].length; id++) {
+        scale = Math.max(scale, Math.abs(logits[position][id]));
+        squares += Math.pow(logits[position][id] - got.get(position)[id], 2);
+      }
+      double error = Math.sqrt(squares / logits[position].length) / scale;
+      assertEquals(0, error, tolerance, "%s: position %d".formatted(what, position));
+    }
+  }
 }

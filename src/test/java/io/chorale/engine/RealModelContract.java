@@ -4,11 +4,9 @@ import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import io.chorale.RealModel;
 import io.chorale.RealModelFile;
 import io.chorale.adapter.AdapterLoader;
 import io.chorale.adapter.AdapterRef;
-import io.chorale.it.TestOps;
 import io.chorale.kernel.ForwardInputs;
 import io.chorale.kernel.KvPages;
 import io.chorale.kernel.Ops;
@@ -37,6 +35,7 @@ import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.TestInstance;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
@@ -44,38 +43,41 @@ import org.junit.jupiter.params.provider.MethodSource;
  * The real model with base, legal and code against transformers and PEFT on the same dequantized
  * weights (golden/real-model/README.md). All 18 answers come from one engine that got them at once.
  */
-@RealModel
-class RealModelGoldenTest {
-  /** A token may differ only where the reference's two best logits are closer than this. */
-  private static final double GAP = 0.001;
+@TestInstance(TestInstance.Lifecycle.PER_CLASS)
+abstract class RealModelContract {
+  /** What computes. */
+  abstract Ops ops();
 
-  /** Largest difference of a logit after the prompt: half the gap. */
-  private static final double LOGIT = 0.0005;
+  /** A token may differ only where the reference's two best logits are closer than this. */
+  abstract double gap();
+
+  /** Largest difference of a logit after the prompt. */
+  abstract double logitTolerance();
 
   private static final List<String> ADAPTERS = List.of("legal", "code");
   private static final int BLOCK = 16;
   private static final int BLOCKS = 1000;
 
-  private static final List<GoldenAnswer> GOLDEN = new ArrayList<>();
-  private static final Map<GoldenAnswer, RecordingSink> ANSWERS = new HashMap<>();
-  private static final Map<GoldenAnswer, float[]> LOGITS = new HashMap<>();
-  private static ChatPrompt chatPrompt;
+  private final List<GoldenAnswer> golden = new ArrayList<>();
+  private final Map<GoldenAnswer, RecordingSink> answers = new HashMap<>();
+  private final Map<GoldenAnswer, float[]> logitsOf = new HashMap<>();
+  private ChatPrompt chatPrompt;
 
-  static Stream<GoldenAnswer> golden() {
-    return GOLDEN.stream();
+  Stream<GoldenAnswer> golden() {
+    return golden.stream();
   }
 
-  static Stream<GoldenAnswer> shortPrompts() {
-    return GOLDEN.stream().filter(golden -> golden.promptIds().length < 100);
+  Stream<GoldenAnswer> shortPrompts() {
+    return golden.stream().filter(golden -> golden.promptIds().length < 100);
   }
 
   /** Loads once, takes the logits after the short prompts, then gives the model to an engine. */
   @BeforeAll
-  static void answerAll() throws Exception {
+  void answerAll() throws Exception {
     for (String name : List.of("base", "legal", "code")) {
-      GOLDEN.addAll(GoldenAnswer.of(name));
+      golden.addAll(GoldenAnswer.of(name));
     }
-    Ops ops = TestOps.dense();
+    Ops ops = ops();
     List<LoraWeights> weights = new ArrayList<>();
     CausalLm model;
     try (Ops.ThreadBinding binding = ops.bindThread();
@@ -104,7 +106,7 @@ class RealModelGoldenTest {
         tokenizer, ChatTemplate.parse(files.chatTemplate().orElseThrow()), globals);
   }
 
-  private static void generateAtOnce(CausalLm model, LoraSource adapters) throws Exception {
+  private void generateAtOnce(CausalLm model, LoraSource adapters) throws Exception {
     SchedulerOptions options =
         new SchedulerOptions(256, 32, BLOCK, BLOCKS, ADAPTERS.size(), 2048, 256, true);
     EngineLoop engine =
@@ -114,15 +116,15 @@ class RealModelGoldenTest {
             new EngineLoop.Options(64, 1000));
     try (engine) {
       List<GenerationRequest> requests = new ArrayList<>();
-      for (GoldenAnswer golden : GOLDEN) {
+      for (GoldenAnswer golden : golden) {
         RecordingSink sink = new RecordingSink();
-        ANSWERS.put(golden, sink);
+        answers.put(golden, sink);
         requests.add(
             new GenerationRequest(
                 golden.promptIds(), ADAPTERS.indexOf(golden.adapter()), greedy64(), sink));
       }
       engine.submit(requests);
-      for (RecordingSink sink : ANSWERS.values()) {
+      for (RecordingSink sink : answers.values()) {
         assertEquals(FinishReason.LENGTH, sink.await(1200), sink.message);
       }
     }
@@ -136,7 +138,7 @@ class RealModelGoldenTest {
   }
 
   /** One step of all short prompts with their adapters; keeps each last row's logits. */
-  private static void logitsAfterShortPrompts(CausalLm model, List<LoraWeights> weights) {
+  private void logitsAfterShortPrompts(CausalLm model, List<LoraWeights> weights) {
     List<GoldenAnswer> prompts = shortPrompts().toList();
     int[] counts = prompts.stream().mapToInt(golden -> golden.promptIds().length).toArray();
     int[] first = new int[counts.length];
@@ -173,7 +175,7 @@ class RealModelGoldenTest {
           (from, rows, logits) -> {
             for (int i = 0; i < rows; i++) {
               float[] row = Arrays.copyOfRange(logits, i * vocab, (i + 1) * vocab);
-              LOGITS.put(prompts.get(from + i), row);
+              logitsOf.put(prompts.get(from + i), row);
             }
           });
     }
@@ -182,12 +184,12 @@ class RealModelGoldenTest {
   @ParameterizedTest
   @MethodSource("golden")
   void greedyTokensAreTheReferencesUntilItsChoiceWasATossUp(GoldenAnswer golden) {
-    List<Integer> got = ANSWERS.get(golden).tokens;
+    List<Integer> got = answers.get(golden).tokens;
     assertEquals(golden.outputIds().length, got.size());
     for (int i = 0; i < golden.outputIds().length; i++) {
       if (golden.outputIds()[i] != got.get(i)) {
         assertTrue(
-            golden.gaps()[i] < GAP,
+            golden.gaps()[i] < gap(),
             "%s: token %d is %d, wanted %d, and the reference was sure by %s"
                 .formatted(golden, i, got.get(i), golden.outputIds()[i], golden.gaps()[i]));
         return; // from here on the context is another one
@@ -198,25 +200,25 @@ class RealModelGoldenTest {
   @ParameterizedTest
   @MethodSource("golden")
   void topLogprobsAfterThePromptAreApartAsTheReferencesLogitsAre(GoldenAnswer golden) {
-    TokenLogprobs got = ANSWERS.get(golden).logprobs.get(0);
+    TokenLogprobs got = answers.get(golden).logprobs.get(0);
     for (int i = 0; i < golden.topIds().length; i++) {
       double wanted = golden.topLogits()[i] - golden.topLogits()[0];
       double had = got.topLogprobs()[i] - got.topLogprobs()[0];
-      assertEquals(wanted, had, 2 * LOGIT, golden + ": rank " + i);
+      assertEquals(wanted, had, 2 * logitTolerance(), golden + ": rank " + i);
     }
   }
 
   @ParameterizedTest
   @MethodSource("shortPrompts")
   void logitsAfterThePromptAreTheReferences(GoldenAnswer golden) {
-    float[] got = LOGITS.get(golden);
+    float[] got = logitsOf.get(golden);
     for (int i = 0; i < golden.probeIds().length; i++) {
       int id = golden.probeIds()[i];
-      assertEquals(golden.probeLogits()[i], got[id], LOGIT, golden + ": token " + id);
+      assertEquals(golden.probeLogits()[i], got[id], logitTolerance(), golden + ": token " + id);
     }
     for (int i = 0; i < golden.topIds().length; i++) {
       int id = golden.topIds()[i];
-      assertEquals(golden.topLogits()[i], got[id], LOGIT, golden + ": token " + id);
+      assertEquals(golden.topLogits()[i], got[id], logitTolerance(), golden + ": token " + id);
     }
   }
 
@@ -230,11 +232,11 @@ class RealModelGoldenTest {
   @Test
   void eachAdapterAnswersInItsOwnWay() {
     for (GoldenAnswer base : golden().filter(g -> g.adapter().equals("base")).toList()) {
-      Set<List<Integer>> answers = new HashSet<>();
+      Set<List<Integer>> different = new HashSet<>();
       golden()
           .filter(g -> g.prompt().equals(base.prompt()))
-          .forEach(g -> answers.add(ANSWERS.get(g).tokens));
-      assertEquals(3, answers.size(), "some answered alike on " + base.prompt());
+          .forEach(g -> different.add(answers.get(g).tokens));
+      assertEquals(3, different.size(), "some answered alike on " + base.prompt());
     }
   }
 }

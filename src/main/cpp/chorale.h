@@ -1,0 +1,183 @@
+// The plain C++ interface of Chorale's CPU kernels: addresses, sizes and strides; no JNI, no libtorch.
+// All matrices are float32 and row-major. One thread at a time calls in (the engine's); the pool's
+// workers stay inside a call.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+namespace chorale {
+
+constexpr int TILE = 16;   // output rows of a weight that are computed together
+constexpr int BLOCK = 32;  // inputs that share a scale in Q4 and Q8
+constexpr int NF4_BLOCK = 64;
+constexpr int ROWS = 64;  // rows of a step whose tile is held before it is finished
+
+enum Path { SCALAR = 0, AVX2 = 1, AVX512 = 2 };
+
+// How a weight is kept; the numbers are NativeWeight.Kind's.
+enum Kind { Q4 = 0, Q8 = 1, NF4 = 2, F32 = 3, F16 = 4, BF16 = 5, KINDS = 6 };
+
+inline size_t roundUp(size_t n, size_t to) { return (n + to - 1) / to * to; }
+
+// Zeroed, aligned to a cache line; throws std::bad_alloc.
+void* allocate(size_t bytes);
+
+// Zeroed whole pages that take memory only once they are touched; throws std::bad_alloc.
+void* reservePages(size_t bytes);
+void releasePages(void* memory, size_t bytes);
+void release(void* memory);
+
+template <typename T>
+struct Buffer {  // grows, never shrinks, keeps nothing
+  T* data = nullptr;
+  size_t size = 0;
+  Buffer() = default;
+  Buffer(const Buffer&) = delete;
+  Buffer& operator=(const Buffer&) = delete;
+  ~Buffer() { release(data); }
+  T* need(size_t count) {
+    if (count > size) {
+      release(data);
+      data = nullptr;
+      size = 0;
+      data = static_cast<T*>(allocate((count + count / 4) * sizeof(T)));
+      size = count + count / 4;
+    }
+    return data;
+  }
+};
+
+// A weight [rows, cols] in tiles of 16 rows, the last one padded with zeros. Per tile:
+//   Q4   blocks of 320 bytes: 4 x 64 bytes of codes, 16 half scales, 16 half mins; byte 4 r + i of
+//        group g holds row r's inputs 4 g + i (low nibble) and 16 + 4 g + i (high nibble)
+//   Q8   blocks of 512 bytes: 8 groups of 64, byte 4 r + i is row r's input 4 g + i; then 16 half
+//        scales a block
+//   NF4  blocks of 576 bytes: 8 x 16 words, nibble j of word r is row r's input 8 c + j; 16 floats
+//   F32 F16 BF16  [inputs padded to 16][16 rows]
+struct Weight {
+  int kind, rows, cols;
+  int tiles, blocks;
+  size_t tileBytes;
+  uint8_t* data;
+  Weight(int kind, int rows, int cols);
+  ~Weight() { release(data); }
+  size_t bytes() const { return tiles * tileBytes; }
+  const uint8_t* tile(int t) const { return data + t * tileBytes; }
+  bool integer() const { return kind == Q4 || kind == Q8; }
+  // GGUF's own bytes of rows from .. from+count-1: Q4_0 (2), Q4_1 (3) or Q8_0 (8) as in ggml.h.
+  void packGgml(int type, int from, int count, const uint8_t* bytes);
+  void packNf4(int from, int count, const uint8_t* codes, const float* absmax);
+  void packFloats(int from, int count, const float* values);
+  void dequantizeRow(int row, float* out) const;
+};
+
+// Inputs of one linear, prepared once: int8 in blocks of 32, each with its own scale.
+struct Activations {
+  const float* x;  // [rows, stride], stride a multiple of 16, the rest zero
+  size_t stride;
+  int blocks;
+  const int8_t* q;      // [rows, blocks * 32]
+  const float* d;       // [rows, blocks] scale
+  const float* ds;      // [rows, blocks] scale * sum of q
+  const int32_t* sums;  // [rows, blocks] sum of q
+};
+
+// One slot's factors of one module, halves scaled by powers of two so that small ones keep digits.
+struct LoraEntry {
+  int rank = 0, in = 0, out = 0;
+  float scale = 1;          // scaling over those powers
+  uint16_t* a = nullptr;    // [rank, in padded to 16]
+  uint16_t* b = nullptr;    // [out / 16, rank, 16]
+  float* bias = nullptr;    // [out padded], scaling multiplied in
+  float* rowScale = nullptr;  // [out padded]
+  Weight* replacement = nullptr;
+  size_t bytes = 0;
+  ~LoraEntry();
+};
+
+struct LoraTable {
+  int slots, modules;
+  std::vector<std::unique_ptr<LoraEntry>> entries;
+  LoraTable(int slots, int modules) : slots(slots), modules(modules), entries(size_t(slots) * modules) {}
+  const LoraEntry* entry(int slot, int module) const {
+    return slot < 0 ? nullptr : entries[size_t(slot) * modules + module].get();
+  }
+};
+
+struct LoraSource {  // host factors; biasB and magnitude may be null
+  int rank;
+  float scaling;
+  const float *a, *b, *biasB, *magnitude;
+};
+
+struct KvPages {
+  int layers, kvSlots, heads, kvHeads, headDim, window;
+  int width;          // headDim padded to 16
+  size_t layerHalves;
+  size_t keyBytes, valueBytes;
+  uint16_t* keys;     // [layer][kvSlot / 16][kvHead][headDim][16]
+  uint16_t* values;   // [layer][kvSlot][kvHead][width]
+  KvPages(int layers, int kvSlots, int heads, int kvHeads, int headDim, int window);
+  ~KvPages();
+};
+
+struct TileArgs {
+  const Weight* weight;
+  int tile;
+  const Activations* in;
+  const int* rows;  // [n]
+  int n;
+  float* out;  // [n, 16]
+};
+
+struct FinishArgs {  // what follows the base's product, for one tile and n rows
+  const float* base;  // [n, 16]
+  const int* rows;
+  int n, tile, cols;
+  const LoraEntry* const* entries;  // [rows of the step]
+  const float* shrunk;              // [rows, shrunkStride]
+  size_t shrunkStride;
+  const float* bias;  // [cols] or null
+  bool accumulate;
+  float* out;  // [rows, cols]
+};
+
+struct AttendArgs {  // one sequence's rows first .. first+n-1 over one key/value head
+  const KvPages* pages;
+  int layer, kvHead;
+  const int* table;
+  int blockTokens;
+  const int* positions;
+  int first, n;
+  const float* q;
+  float* out;
+  float* scratch;  // [2 * 64 * (width + headDim)]
+};
+
+// What each instruction set implements, all with one order of operations per output.
+struct Kernels {
+  void (*quantize)(const float* x, int cols, int8_t* q, float* d, float* ds, int32_t* sums);
+  void (*tile[KINDS])(const TileArgs&);
+  void (*finish)(const FinishArgs&);
+  void (*shrink)(const LoraEntry&, const float* x, size_t stride, const int* rows, int n, float* out,
+                 size_t outStride);
+  void (*rmsNorm)(const float* x, const float* weight, int cols, float eps, float* out);
+  void (*siluMul)(float* gate, const float* up, size_t n);
+  void (*attend)(const AttendArgs&);
+};
+
+extern const Kernels scalarKernels;
+#if defined(__x86_64__)
+extern const Kernels avx2Kernels;
+extern const Kernels avx512Kernels;
+#endif
+int bestPath();                  // of this machine
+const Kernels* kernelsOf(int path);  // null if the machine cannot run it
+
+float halfToFloat(uint16_t half);
+uint16_t floatToHalf(float value);  // nearest even
+
+}  // namespace chorale

@@ -1,0 +1,251 @@
+// Products of a weight tile with rows, over the lanes of simd_*.h. Included once per instruction set.
+// Every (row, output) sees the same sequence of operations whatever the number of rows.
+
+#define UNROLL _Pragma("GCC unroll 16")
+
+INLINE float dotScale(const Activations& in, int row, int block) {
+  return in.d[size_t(row) * in.blocks + block];
+}
+INLINE float dotShift(const Activations& in, int row, int block) {
+  return in.ds[size_t(row) * in.blocks + block];
+}
+
+template <int N>
+INLINE void q4Rows(const TileArgs& t, const int* rows, float* out) {
+  const Activations& in = *t.in;
+  const uint8_t* p = t.weight->tile(t.tile);
+  const int8_t* x[N];
+  F acc[N];
+  UNROLL for (int m = 0; m < N; m++) {
+    x[m] = in.q + size_t(rows[m]) * in.blocks * BLOCK;
+    acc[m] = set1(0);
+  }
+  for (int b = 0; b < in.blocks; b++, p += 320) {
+    Dot dot[N];
+    UNROLL for (int m = 0; m < N; m++) dot[m] = dotZero();
+    UNROLL for (int g = 0; g < 4; g++) {
+      Bytes low, high;
+      nibbles(p + 64 * g, low, high);
+      UNROLL for (int m = 0; m < N; m++) {
+        dotNibbles(dot[m], low, x[m] + 4 * g);
+        dotNibbles(dot[m], high, x[m] + 16 + 4 * g);
+      }
+    }
+    F scale = loadHalf(p + 256), shift = loadHalf(p + 288);
+    UNROLL for (int m = 0; m < N; m++) {
+      acc[m] = fma(dotFloat(dot[m]), mul(scale, set1(dotScale(in, rows[m], b))), acc[m]);
+      acc[m] = fma(shift, set1(dotShift(in, rows[m], b)), acc[m]);
+      x[m] += BLOCK;
+    }
+  }
+  UNROLL for (int m = 0; m < N; m++) store(out + m * TILE, acc[m]);
+}
+
+template <int N>
+INLINE void q8Rows(const TileArgs& t, const int* rows, float* out) {
+  const Activations& in = *t.in;
+  const uint8_t* p = t.weight->tile(t.tile);
+  const uint8_t* scales = p + size_t(in.blocks) * 512;
+  F acc[N];
+  UNROLL for (int m = 0; m < N; m++) acc[m] = set1(0);
+  for (int b = 0; b < in.blocks; b++, p += 512, scales += 32) {
+    I dot[N];
+    const int8_t* x[N];
+    UNROLL for (int m = 0; m < N; m++) {
+      dot[m] = codesZero(in.sums[size_t(rows[m]) * in.blocks + b]);
+      x[m] = in.q + (size_t(rows[m]) * in.blocks + b) * BLOCK;
+    }
+    UNROLL for (int g = 0; g < 8; g++) {
+      Bytes w = loadCodes(p + 64 * g);
+      UNROLL for (int m = 0; m < N; m++) dotCodes(dot[m], w, x[m] + 4 * g);
+    }
+    F scale = loadHalf(scales);
+    UNROLL for (int m = 0; m < N; m++) {
+      acc[m] = fma(codesFloat(dot[m]), mul(scale, set1(dotScale(in, rows[m], b))), acc[m]);
+    }
+  }
+  UNROLL for (int m = 0; m < N; m++) store(out + m * TILE, acc[m]);
+}
+
+alignas(64) static const float NF4_BOOK[16] = {
+    -1.0f, -0.6961928009986877f, -0.5250730514526367f, -0.39491748809814453f,
+    -0.28444138169288635f, -0.18477343022823334f, -0.09105003625154495f, 0.0f,
+    0.07958029955625534f, 0.16093020141124725f, 0.24611230194568634f, 0.33791524171829224f,
+    0.44070982933044434f, 0.5626170039176941f, 0.7229568362236023f, 1.0f};
+
+template <int N>
+INLINE void nf4Rows(const TileArgs& t, const int* rows, float* out) {
+  const Activations& in = *t.in;
+  const uint8_t* p = t.weight->tile(t.tile);
+  F book = load(NF4_BOOK);
+  const float* x[N];
+  F acc[N];
+  UNROLL for (int m = 0; m < N; m++) {
+    x[m] = in.x + size_t(rows[m]) * in.stride;
+    acc[m] = set1(0);
+  }
+  for (int b = 0; b < t.weight->blocks; b++, p += 576) {
+    F even[N], odd[N];
+    UNROLL for (int m = 0; m < N; m++) even[m] = odd[m] = set1(0);
+    for (int c = 0; c < 8; c++) {
+      I words = loadWords(p + 64 * c);
+      UNROLL for (int j = 0; j < 8; j += 2) {
+        F w = code(words, j, book);
+        UNROLL for (int m = 0; m < N; m++) even[m] = fma(w, set1(x[m][8 * c + j]), even[m]);
+        w = code(words, j + 1, book);
+        UNROLL for (int m = 0; m < N; m++) odd[m] = fma(w, set1(x[m][8 * c + j + 1]), odd[m]);
+      }
+    }
+    F absmax = load(reinterpret_cast<const float*>(p + 512));
+    UNROLL for (int m = 0; m < N; m++) {
+      acc[m] = fma(add(even[m], odd[m]), absmax, acc[m]);
+      x[m] += NF4_BLOCK;
+    }
+  }
+  UNROLL for (int m = 0; m < N; m++) store(out + m * TILE, acc[m]);
+}
+
+template <int KIND>
+INLINE F denseColumn(const uint8_t* p) {
+  if constexpr (KIND == F32) return load(reinterpret_cast<const float*>(p));
+  if constexpr (KIND == F16) return loadHalf(p);
+  return loadBf16(p);
+}
+
+template <int KIND, int N>
+INLINE void denseRows(const TileArgs& t, const int* rows, float* out) {
+  constexpr int COLUMN = TILE * (KIND == F32 ? 4 : 2);
+  const Activations& in = *t.in;
+  const uint8_t* p = t.weight->tile(t.tile);
+  F acc[N][4];
+  const float* x[N];
+  UNROLL for (int m = 0; m < N; m++) {
+    x[m] = in.x + size_t(rows[m]) * in.stride;
+    UNROLL for (int j = 0; j < 4; j++) acc[m][j] = set1(0);
+  }
+  for (int k = 0; k < t.weight->cols; k += 4) {  // columns are padded with zeros, x too
+    UNROLL for (int j = 0; j < 4; j++, p += COLUMN) {
+      F w = denseColumn<KIND>(p);
+      UNROLL for (int m = 0; m < N; m++) acc[m][j] = fma(w, set1(x[m][k + j]), acc[m][j]);
+    }
+  }
+  UNROLL for (int m = 0; m < N; m++) {
+    store(out + m * TILE, add(add(acc[m][0], acc[m][1]), add(acc[m][2], acc[m][3])));
+  }
+}
+
+// Runs `body<N>` over all rows, the most at once first.
+#define OVER_ROWS(MOST, CALL)                                            \
+  const int* rows = t.rows;                                              \
+  float* out = t.out;                                                    \
+  int left = t.n;                                                        \
+  for (; MOST >= 8 && left >= 8; left -= 8, rows += 8, out += 8 * TILE) { \
+    constexpr int N = MOST >= 8 ? 8 : 1;                                 \
+    CALL;                                                                \
+  }                                                                      \
+  for (; left >= 4; left -= 4, rows += 4, out += 4 * TILE) {             \
+    constexpr int N = 4;                                                 \
+    CALL;                                                                \
+  }                                                                      \
+  for (; left > 0; left--, rows++, out += TILE) {                        \
+    constexpr int N = 1;                                                 \
+    CALL;                                                                \
+  }
+
+static void q4Tile(const TileArgs& t) { OVER_ROWS(MAX_ROWS, q4Rows<N>(t, rows, out)) }
+static void q8Tile(const TileArgs& t) { OVER_ROWS(MAX_ROWS, q8Rows<N>(t, rows, out)) }
+static void nf4Tile(const TileArgs& t) { OVER_ROWS(MAX_ROWS, nf4Rows<N>(t, rows, out)) }
+static void f32Tile(const TileArgs& t) { OVER_ROWS(4, (denseRows<F32, N>(t, rows, out))) }
+static void f16Tile(const TileArgs& t) { OVER_ROWS(4, (denseRows<F16, N>(t, rows, out))) }
+static void bf16Tile(const TileArgs& t) { OVER_ROWS(4, (denseRows<BF16, N>(t, rows, out))) }
+
+// Per block of 32: d = max |x| / 127, q = round(x / d).
+static void quantize(const float* x, int cols, int8_t* q, float* d, float* ds, int32_t* sums) {
+  for (int b = 0; b < cols / BLOCK; b++, x += BLOCK, q += BLOCK) {
+    F low = load(x), high = load(x + 16);
+    float most = largest(max(abs(low), abs(high)));
+    float scale = most / 127;
+    F inverse = set1(most > 0 ? 127 / most : 0);
+    sums[b] = storeBytes(q, round(mul(low, inverse))) + storeBytes(q + 16, round(mul(high, inverse)));
+    d[b] = scale;
+    ds[b] = scale * float(sums[b]);
+  }
+}
+
+// out[row] = scale * (a x[row]): per rank, 16 lanes over the inputs, then their sum.
+template <int N>
+INLINE void shrinkRows(const LoraEntry& e, const float* const* x, float* const* out) {
+  size_t padded = roundUp(e.in, 16);
+  const uint16_t* a = e.a;
+  for (int r = 0; r < e.rank; r++, a += padded) {
+    F acc[N];
+    UNROLL for (int m = 0; m < N; m++) acc[m] = set1(0);
+    for (size_t k = 0; k < padded; k += 16) {
+      F w = loadHalf(a + k);
+      UNROLL for (int m = 0; m < N; m++) acc[m] = fma(w, load(x[m] + k), acc[m]);
+    }
+    UNROLL for (int m = 0; m < N; m++) out[m][r] = e.scale * sum(acc[m]);
+  }
+}
+
+static void shrink(const LoraEntry& e, const float* x, size_t stride, const int* rows, int n,
+                   float* out, size_t outStride) {
+  const float* from[4];
+  float* to[4];
+  for (int done = 0; done < n;) {
+    int count = n - done >= 4 ? 4 : 1;
+    for (int m = 0; m < count; m++) {
+      from[m] = x + rows[done + m] * stride;
+      to[m] = out + rows[done + m] * outStride;
+    }
+    if (count == 4) {
+      shrinkRows<4>(e, from, to);
+    } else {
+      shrinkRows<1>(e, from, to);
+    }
+    done += count;
+  }
+}
+
+INLINE F loadSome(const float* p, int count) {
+  if (count >= TILE) return load(p);
+  float padded[TILE] = {};
+  for (int i = 0; i < count; i++) padded[i] = p[i];
+  return load(padded);
+}
+
+// y = rowScale * (base + b shrunk + biasB) + bias, then stored or added.
+static void finish(const FinishArgs& f) {
+  int first = f.tile * TILE;
+  int count = f.cols - first < TILE ? f.cols - first : TILE;
+  F bias = f.bias == nullptr ? set1(0) : loadSome(f.bias + first, count);
+  for (int i = 0; i < f.n; i++) {
+    int row = f.rows[i];
+    F y = load(f.base + i * TILE);
+    const LoraEntry* e = f.entries == nullptr ? nullptr : f.entries[row];
+    if (e != nullptr && e->replacement == nullptr) {
+      const uint16_t* b = e->b + size_t(first) * e->rank;
+      const float* t = f.shrunk + row * f.shrunkStride;
+      F even = set1(0), odd = set1(0);
+      int r = 0;
+      for (; r + 1 < e->rank; r += 2, b += 2 * TILE) {
+        even = fma(loadHalf(b), set1(t[r]), even);
+        odd = fma(loadHalf(b + TILE), set1(t[r + 1]), odd);
+      }
+      if (r < e->rank) even = fma(loadHalf(b), set1(t[r]), even);
+      y = add(y, add(even, odd));
+      if (e->bias != nullptr) y = add(y, load(e->bias + first));
+      if (e->rowScale != nullptr) y = mul(y, load(e->rowScale + first));
+    }
+    if (f.bias != nullptr) y = add(y, bias);
+    float* out = f.out + size_t(row) * f.cols + first;
+    if (f.accumulate) y = add(loadSome(out, count), y);
+    if (count == TILE) {
+      store(out, y);
+    } else {
+      float padded[TILE];
+      store(padded, y);
+      for (int c = 0; c < count; c++) out[c] = padded[c];
+    }
+  }
+}

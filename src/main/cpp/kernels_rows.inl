@@ -1,0 +1,190 @@
+// Norm, activation and attention over the lanes of simd_*.h. Included once per instruction set.
+
+// Within 2 units in the last place from -87.3 to 88; 0 below.
+INLINE F exponential(F given) {
+  F x = min(max(given, set1(-87.3f)), set1(88.3f));
+  F n = round(mul(x, set1(1.44269504f)));
+  F r = fma(n, set1(-0.693359375f), x);
+  r = fma(n, set1(2.12194440e-4f), r);
+  F p = set1(1.9875691500e-4f);
+  p = fma(p, r, set1(1.3981999507e-3f));
+  p = fma(p, r, set1(8.3334519073e-3f));
+  p = fma(p, r, set1(4.1665795894e-2f));
+  p = fma(p, r, set1(1.6666665459e-1f));
+  p = fma(p, r, set1(5.0000001201e-1f));
+  p = fma(mul(r, r), p, add(r, set1(1)));
+  return keepFrom(given, -87.3f, mul(p, pow2(n)));
+}
+
+static void rmsNorm(const float* x, const float* weight, int cols, float eps, float* out) {
+  F squares = set1(0);
+  float rest = 0;
+  int i = 0;
+  for (; i + 16 <= cols; i += 16) {
+    F v = load(x + i);
+    squares = fma(v, v, squares);
+  }
+  for (; i < cols; i++) rest += x[i] * x[i];
+  float inverse = 1 / __builtin_sqrtf((sum(squares) + rest) / float(cols) + eps);
+  F scale = set1(inverse);
+  for (i = 0; i + 16 <= cols; i += 16) store(out + i, mul(mul(load(x + i), scale), load(weight + i)));
+  for (; i < cols; i++) out[i] = x[i] * inverse * weight[i];
+}
+
+INLINE F silu(F g) { return div(g, add(set1(1), exponential(sub(set1(0), g)))); }
+
+static void siluMul(float* gate, const float* up, size_t n) {
+  size_t i = 0;
+  for (; i + 16 <= n; i += 16) store(gate + i, mul(silu(load(gate + i)), load(up + i)));
+  if (i < n) {
+    float g[16] = {};
+    for (size_t j = i; j < n; j++) g[j - i] = gate[j];
+    store(g, silu(load(g)));
+    for (size_t j = i; j < n; j++) gate[j] = g[j - i] * up[j];
+  }
+}
+
+// Positions of the context that are scored together; their boundaries are absolute, so a row's
+// result does not depend on how its prompt was cut.
+constexpr int SPAN = 64;
+
+// Keys of positions start .. start+SPAN-1 as [SPAN / 16][headDim][16] float32.
+INLINE void loadKeys(const AttendArgs& a, const uint16_t* keys, int start, int end, float* out) {
+  const KvPages& kv = *a.pages;
+  size_t group = size_t(kv.kvHeads) * kv.headDim * 16, head = size_t(a.kvHead) * kv.headDim * 16;
+  for (int p = start; p < end; p += 16, out += kv.headDim * 16) {
+    if (a.blockTokens % 16 == 0) {
+      size_t slot = size_t(a.table[p / a.blockTokens]) * a.blockTokens + p % a.blockTokens;
+      const uint16_t* k = keys + slot / 16 * group + head;
+      for (int d = 0; d < kv.headDim; d++) store(out + d * 16, loadHalf(k + d * 16));
+      continue;
+    }
+    for (int i = 0; i < 16 && p + i < end; i++) {
+      size_t slot = size_t(a.table[(p + i) / a.blockTokens]) * a.blockTokens + (p + i) % a.blockTokens;
+      const uint16_t* k = keys + slot / 16 * group + head + slot % 16;
+      for (int d = 0; d < kv.headDim; d++) out[d * 16 + i] = halfToFloat(k[d * 16]);
+    }
+  }
+}
+
+INLINE void loadValues(const AttendArgs& a, const uint16_t* values, int start, int end, float* out) {
+  const KvPages& kv = *a.pages;
+  for (int p = start; p < end; p++, out += kv.width) {
+    size_t slot = size_t(a.table[p / a.blockTokens]) * a.blockTokens + p % a.blockTokens;
+    const uint16_t* v = values + (slot * kv.kvHeads + a.kvHead) * kv.width;
+    for (int d = 0; d < kv.width; d += 16) store(out + d, loadHalf(v + d));
+  }
+}
+
+struct Softmax {  // of one query head so far
+  float most, total;
+};
+
+// shares[16 g + i] = q . key / sqrt(headDim) for N groups at once, so that N sums run side by side.
+template <int N>
+INLINE void scoreGroups(const float* q, const float* keys, int dim, F scale, float* shares) {
+  F score[N];
+  UNROLL for (int g = 0; g < N; g++) score[g] = set1(0);
+  for (int d = 0; d < dim; d++) {
+    F x = set1(q[d]);
+    UNROLL for (int g = 0; g < N; g++) score[g] = fma(load(keys + (g * dim + d) * 16), x, score[g]);
+  }
+  UNROLL for (int g = 0; g < N; g++) store(shares + g * 16, mul(score[g], scale));
+}
+
+// mixed = keep * mixed + shares x values for N vectors of the head at once.
+template <int N>
+INLINE void mixValues(const float* shares, const float* values, int width, int low, int high, F keep,
+                      float* mixed) {
+  F acc[N];
+  UNROLL for (int d = 0; d < N; d++) acc[d] = mul(load(mixed + d * 16), keep);
+  const float* v = values + size_t(low) * width;
+  for (int i = low; i < high; i++, v += width) {
+    F share = set1(shares[i]);
+    UNROLL for (int d = 0; d < N; d++) acc[d] = fma(share, load(v + d * 16), acc[d]);
+  }
+  UNROLL for (int d = 0; d < N; d++) store(mixed + d * 16, acc[d]);
+}
+
+// Scores one query head against a span and folds it into the running sum `mixed` [width].
+INLINE void attendSpan(const KvPages& kv, const float* q, const float* keys, const float* values,
+                       int low, int high, Softmax& state, float* mixed) {
+  float shares[SPAN];
+  F scale = set1(1 / __builtin_sqrtf(float(kv.headDim)));
+  int groups = (high + 15) / 16;
+  if (groups > 2) {  // keys beyond `high` are in scratch: scored for nothing, then masked
+    scoreGroups<4>(q, keys, kv.headDim, scale, shares);
+  } else {
+    for (int g = 0; g < groups; g++) {
+      scoreGroups<1>(q, keys + size_t(g) * kv.headDim * 16, kv.headDim, scale, shares + g * 16);
+    }
+  }
+  for (int i = 0; i < low; i++) shares[i] = -__builtin_inff();
+  for (int i = high; i < groups * 16; i++) shares[i] = -__builtin_inff();
+  F lanes = set1(state.most);
+  for (int g = 0; g < groups; g++) lanes = max(lanes, load(shares + g * 16));
+  float most = largest(lanes);
+  F total = set1(0);
+  for (int g = 0; g < groups; g++) {
+    F share = exponential(sub(load(shares + g * 16), set1(most)));
+    store(shares + g * 16, share);
+    total = add(total, share);
+  }
+  float correction[16];
+  store(correction, exponential(set1(state.most - most)));
+  state.total = state.total * correction[0] + sum(total);
+  state.most = most;
+  F keep = set1(correction[0]);
+  int d = 0;
+  for (; d + 64 <= kv.width; d += 64) {
+    mixValues<4>(shares, values + d, kv.width, low, high, keep, mixed + d);
+  }
+  for (; d < kv.width; d += 16) {
+    mixValues<1>(shares, values + d, kv.width, low, high, keep, mixed + d);
+  }
+}
+
+static void attend(const AttendArgs& a) {
+  const KvPages& kv = *a.pages;
+  const int heads = kv.heads / kv.kvHeads;
+  const uint16_t* keys = kv.keys + kv.layerHalves * a.layer;
+  const uint16_t* values = kv.values + size_t(kv.kvSlots) * kv.kvHeads * kv.width * a.layer;
+  float* spanKeys = a.scratch;
+  float* spanValues = spanKeys + SPAN * kv.headDim;
+  float* mixed = spanValues + SPAN * kv.width;  // [n, heads, width]
+  Softmax* states = reinterpret_cast<Softmax*>(mixed + size_t(a.n) * heads * kv.width);
+  for (int i = 0; i < a.n * heads; i++) states[i] = {-__builtin_inff(), 0};
+  for (size_t i = 0; i < size_t(a.n) * heads * kv.width; i++) mixed[i] = 0;
+  int last = a.positions[a.first + a.n - 1] + 1;
+  int begin = kv.window == 0 ? 0 : a.positions[a.first] - kv.window + 1;
+  for (int start = begin > 0 ? begin / SPAN * SPAN : 0; start < last; start += SPAN) {
+    int end = start + SPAN < last ? start + SPAN : last;
+    loadKeys(a, keys, start, end, spanKeys);
+    loadValues(a, values, start, end, spanValues);
+    for (int i = 0; i < a.n; i++) {
+      int position = a.positions[a.first + i];
+      int low = kv.window == 0 ? 0 : position - kv.window + 1 - start;
+      int high = position + 1 - start < SPAN ? position + 1 - start : SPAN;
+      low = low > 0 ? low : 0;
+      if (low >= high) continue;
+      for (int h = 0; h < heads; h++) {
+        int at = i * heads + h;
+        const float* q = a.q + (size_t(a.first + i) * kv.heads + a.kvHead * heads + h) * kv.headDim;
+        attendSpan(kv, q, spanKeys, spanValues, low, high, states[at], mixed + at * kv.width);
+      }
+    }
+  }
+  for (int i = 0; i < a.n * heads; i++) {
+    float* out = a.out + (size_t(a.first + i / heads) * kv.heads + a.kvHead * heads + i % heads) * kv.headDim;
+    float inverse = 1 / states[i].total;
+    for (int d = 0; d < kv.headDim; d++) out[d] = mixed[size_t(i) * kv.width + d] * inverse;
+  }
+}
+
+static constexpr Kernels TABLE = {quantize,
+                                  {q4Tile, q8Tile, nf4Tile, f32Tile, f16Tile, bf16Tile},
+                                  finish,
+                                  shrink,
+                                  rmsNorm,
+                                  siluMul,
+                                  attend};

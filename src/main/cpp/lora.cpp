@@ -1,0 +1,101 @@
+// An adapter's factors in the layout of `finish` and `shrink`.
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "step.h"
+
+namespace chorale {
+
+LoraEntry::~LoraEntry() {
+  release(a);
+  release(b);
+  release(bias);
+  release(rowScale);
+  delete replacement;
+}
+
+namespace {
+
+// The power of two that brings the largest value to 2^14 .. 2^15, so that values down to 2^-28 of it
+// keep all digits of a half; 0 for zeros.
+int exponentOf(const float* values, size_t count) {
+  float most = 0;
+  for (size_t i = 0; i < count; i++) most = std::max(most, std::fabs(values[i]));
+  if (most == 0 || !std::isfinite(most)) return 0;
+  return std::min(60, std::max(-60, 14 - std::ilogb(most)));
+}
+
+// DoRA: magnitude over the norm of each row of W + scaling B A.
+void rowScale(const Weight& base, const LoraSource& s, float* out) {
+  const int in = base.cols;
+  std::vector<float> row(in);
+  for (int o = 0; o < base.rows; o++) {
+    base.dequantizeRow(o, row.data());
+    for (int r = 0; r < s.rank; r++) {
+      float factor = s.scaling * s.b[size_t(o) * s.rank + r];
+      const float* a = s.a + size_t(r) * in;
+      for (int i = 0; i < in; i++) row[i] += factor * a[i];
+    }
+    double norm = 0;
+    for (int i = 0; i < in; i++) norm += double(row[i]) * row[i];
+    out[o] = s.magnitude[o] / float(std::sqrt(norm));
+  }
+}
+
+// DoRA on the embedding: magnitude over the norm of each column of the table plus its update.
+void columnScale(const Weight& table, const LoraSource& s, float* out) {
+  const int vocab = table.rows, hidden = table.cols;
+  std::vector<double> norm(hidden);
+  std::vector<float> row(hidden);
+  for (int id = 0; id < vocab; id++) {
+    table.dequantizeRow(id, row.data());
+    for (int h = 0; h < hidden; h++) {
+      float merged = row[h];
+      for (int r = 0; r < s.rank; r++) {
+        merged += s.scaling * s.a[size_t(r) * vocab + id] * s.b[size_t(h) * s.rank + r];
+      }
+      norm[h] += double(merged) * merged;
+    }
+  }
+  for (int h = 0; h < hidden; h++) out[h] = s.magnitude[h] / float(std::sqrt(norm[h]));
+}
+
+}  // namespace
+
+std::unique_ptr<LoraEntry> loraEntry(const Weight& base, bool embedding, const LoraSource& s) {
+  auto e = std::make_unique<LoraEntry>();
+  e->rank = s.rank;
+  e->in = embedding ? base.rows : base.cols;
+  e->out = embedding ? base.cols : base.rows;
+  size_t inPadded = roundUp(e->in, 16), outPadded = roundUp(e->out, TILE);
+  int ea = exponentOf(s.a, size_t(s.rank) * e->in), eb = exponentOf(s.b, size_t(s.rank) * e->out);
+  e->scale = std::ldexp(s.scaling, -ea - eb);
+  float toA = std::ldexp(1.0f, ea), toB = std::ldexp(1.0f, eb);
+  e->a = static_cast<uint16_t*>(allocate(2 * inPadded * s.rank));
+  e->b = static_cast<uint16_t*>(allocate(2 * outPadded * s.rank));
+  e->bytes = 2 * (inPadded + outPadded) * s.rank;
+  for (int r = 0; r < s.rank; r++) {
+    const float* from = s.a + size_t(r) * e->in;
+    for (int i = 0; i < e->in; i++) e->a[r * inPadded + i] = floatToHalf(from[i] * toA);
+  }
+  for (int o = 0; o < e->out; o++) {
+    for (int r = 0; r < s.rank; r++) {
+      size_t at = (size_t(o / TILE) * s.rank + r) * TILE + o % TILE;
+      e->b[at] = floatToHalf(s.b[size_t(o) * s.rank + r] * toB);
+    }
+  }
+  if (s.biasB != nullptr) {
+    e->bias = static_cast<float*>(allocate(4 * outPadded));
+    for (int o = 0; o < e->out; o++) e->bias[o] = s.scaling * s.biasB[o];
+    e->bytes += 4 * outPadded;
+  }
+  if (s.magnitude != nullptr) {
+    e->rowScale = static_cast<float*>(allocate(4 * outPadded));
+    (embedding ? columnScale : rowScale)(base, s, e->rowScale);
+    e->bytes += 4 * outPadded;
+  }
+  return e;
+}
+
+}  // namespace chorale
