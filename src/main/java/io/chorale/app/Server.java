@@ -78,7 +78,7 @@ final class Server implements AutoCloseable {
       ServedModel served =
           new ServedModel(
               id,
-              files.fingerprint(),
+              files.fingerprint().replaceFirst("^sha256:", ""),
               System.currentTimeMillis() / 1000,
               text.tokenizer(),
               text.chatPrompt(),

@@ -14,6 +14,7 @@ import java.util.Map;
  * @param adapter base, legal or code
  * @param prompt its name
  * @param promptIds rendered by transformers' chat template
+ * @param text the answer up to the first end token
  * @param outputIds 64 greedy tokens, not stopped by the end token
  * @param gaps best minus second-best logit at each of them
  * @param topIds the 20 largest logits after the prompt, and {@code topLogits} their values
@@ -24,6 +25,7 @@ public record GoldenAnswer(
     String prompt,
     List<Map<String, Object>> messages,
     int[] promptIds,
+    String text,
     int[] outputIds,
     double[] gaps,
     int[] topIds,
@@ -69,6 +71,7 @@ public record GoldenAnswer(
         prompt.get("name").asText(),
         messages,
         ints(prompt.get("ids")),
+        answer.get("text").asText(),
         ints(answer.get("outputIds")),
         doubles(answer.get("topTwoGap")),
         ints(answer.get("top20Ids")),
