@@ -38,8 +38,7 @@ class AccessIT {
     "GET, /health, , 200,",
     "GET, /metrics, , 200,",
   })
-  void keyDecidesWhatACallerMayDo(
-      String method, String path, String key, int status, String code) {
+  void keyDecidesWhatACallerMayDo(String method, String path, String key, int status, String code) {
     // When
     String body = method.equals("GET") || method.equals("DELETE") ? null : "{}";
     Http.Answer answer = Http.send(method, path, body, key);

@@ -93,8 +93,7 @@ class AdaptersIT {
             "/v1/load_lora_adapter",
             "{\"lora_name\":\"v\",\"lora_path\":\"rslora\",\"base_model_name\":\"b\"}");
     Http.Answer twice =
-        admin(
-            "POST", "/v1/load_lora_adapter", "{\"lora_name\":\"v\",\"lora_path\":\"rslora\"}");
+        admin("POST", "/v1/load_lora_adapter", "{\"lora_name\":\"v\",\"lora_path\":\"rslora\"}");
     Http.Answer inPlace =
         admin(
             "POST",
@@ -126,10 +125,7 @@ class AdaptersIT {
     Http.Answer missing =
         admin("POST", "/v1/load_lora_adapter", "{\"lora_name\":\"m\",\"lora_path\":\"nowhere\"}");
     Http.Answer bad =
-        admin(
-            "POST",
-            "/v1/load_lora_adapter",
-            "{\"lora_name\":\"m\",\"lora_path\":\"gguf\"}");
+        admin("POST", "/v1/load_lora_adapter", "{\"lora_name\":\"m\",\"lora_path\":\"gguf\"}");
     // Then
     assertEquals(404, missing.status());
     assertEquals("NotFoundError", missing.json().at("/error/type").asText());
@@ -145,8 +141,7 @@ class AdaptersIT {
     Http.Answer answer = admin("POST", "/v1/load_lora_adapter", body);
     // Then
     assertEquals(400, answer.status());
-    assertEquals(
-        "Both 'lora_name' and 'lora_path' must be provided.", answer.errorMessage());
+    assertEquals("Both 'lora_name' and 'lora_path' must be provided.", answer.errorMessage());
   }
 
   @Test

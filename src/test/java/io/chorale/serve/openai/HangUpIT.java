@@ -114,7 +114,11 @@ class HangUpIT {
     assertEquals(1, engine.retired.stream().filter(k -> k == oldKey).count());
     assertEquals(ADAPTER + "@" + (oldVersion + 1), fresh.header("x-chorale-adapter"));
     assertTrue(
-        fresh.json().path("system_fingerprint").asText().endsWith(ADAPTER + "@" + (oldVersion + 1)));
+        fresh
+            .json()
+            .path("system_fingerprint")
+            .asText()
+            .endsWith(ADAPTER + "@" + (oldVersion + 1)));
   }
 
   @Test

@@ -151,7 +151,8 @@ class OperationsIT {
     assertEquals(
         "#/components/schemas/ChatCompletionRequest",
         document
-            .at("/paths/~1v1~1chat~1completions/post/requestBody/content/application~1json/schema/$ref")
+            .at(
+                "/paths/~1v1~1chat~1completions/post/requestBody/content/application~1json/schema/$ref")
             .asText());
   }
 
@@ -168,7 +169,9 @@ class OperationsIT {
     return Http.get("/metrics")
         .body()
         .lines()
-        .filter(l -> l.startsWith("chorale_requests_total{adapter=\"tiny-base\",finish_reason=\"stop\""))
+        .filter(
+            l ->
+                l.startsWith("chorale_requests_total{adapter=\"tiny-base\",finish_reason=\"stop\""))
         .mapToDouble(l -> Double.parseDouble(l.substring(l.lastIndexOf(' ') + 1)))
         .sum();
   }
