@@ -27,7 +27,7 @@ void* allocate(size_t bytes);
 
 // Zeroed whole pages that take memory only once they are touched; throws std::bad_alloc.
 void* reservePages(size_t bytes);
-void releasePages(void* memory, size_t bytes);
+void releasePages(void* pages, size_t bytes);
 void release(void* memory);
 
 template <typename T>
@@ -89,13 +89,18 @@ struct Activations {
 struct LoraEntry {
   int rank = 0, in = 0, out = 0;
   float scale = 1;          // scaling over those powers
-  uint16_t* a = nullptr;    // [rank, in padded to 16]
+  uint16_t* a = nullptr;    // [rank / 4][in padded / 16][4][16], the last ranks % 4 one by one
   uint16_t* b = nullptr;    // [out / 16, rank, 16]
   float* bias = nullptr;    // [out padded], scaling multiplied in
   float* rowScale = nullptr;  // [out padded]
   Weight* replacement = nullptr;
   size_t bytes = 0;
   ~LoraEntry();
+  size_t aIndex(int r, int i) const {
+    size_t padded = roundUp(in, 16);
+    if (r >= rank / 4 * 4) return r * padded + i;
+    return r / 4 * 4 * padded + size_t(i / 16) * 64 + r % 4 * 16 + i % 16;
+  }
 };
 
 struct LoraTable {
@@ -116,12 +121,18 @@ struct LoraSource {  // host factors; biasB and magnitude may be null
 struct KvPages {
   int layers, kvSlots, heads, kvHeads, headDim, window;
   int width;          // headDim padded to 16
-  size_t layerHalves;
+  size_t slotsPadded;  // to 16
   size_t keyBytes, valueBytes;
-  uint16_t* keys;     // [layer][kvSlot / 16][kvHead][headDim][16]
-  uint16_t* values;   // [layer][kvSlot][kvHead][width]
+  uint16_t* keys;      // [layer][kvHead][kvSlot / 16][headDim][16]
+  uint16_t* values;    // [layer][kvHead][kvSlot][width]
   KvPages(int layers, int kvSlots, int heads, int kvHeads, int headDim, int window);
   ~KvPages();
+  uint16_t* keysOf(int layer, int kvHead) const {
+    return keys + (size_t(layer) * kvHeads + kvHead) * slotsPadded * headDim;
+  }
+  uint16_t* valuesOf(int layer, int kvHead) const {
+    return values + (size_t(layer) * kvHeads + kvHead) * slotsPadded * width;
+  }
 };
 
 struct TileArgs {
@@ -131,6 +142,10 @@ struct TileArgs {
   const int* rows;  // [n]
   int n;
   float* out;  // [n, 16]
+  // What `finish` reads next: prefetched piecemeal during the product, which leaves memory idle.
+  const char* const* ahead;
+  int aheads;
+  size_t aheadBytes;
 };
 
 struct FinishArgs {  // what follows the base's product, for one tile and n rows

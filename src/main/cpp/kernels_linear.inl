@@ -10,6 +10,13 @@ INLINE float dotShift(const Activations& in, int row, int block) {
   return in.ds[size_t(row) * in.blocks + block];
 }
 
+INLINE void prefetchAhead(const TileArgs& t, const int* rows, int block) {
+  if (rows != t.rows || block >= 2 * t.aheads) return;
+  size_t half = t.aheadBytes / 2;
+  const char* p = t.ahead[block / 2] + (block % 2) * half;
+  for (size_t i = 0; i < half; i += 64) __builtin_prefetch(p + i);
+}
+
 template <int N>
 INLINE void q4Rows(const TileArgs& t, const int* rows, float* out) {
   const Activations& in = *t.in;
@@ -23,6 +30,9 @@ INLINE void q4Rows(const TileArgs& t, const int* rows, float* out) {
   for (int b = 0; b < in.blocks; b++, p += 320) {
     Dot dot[N];
     UNROLL for (int m = 0; m < N; m++) dot[m] = dotZero();
+    if (N >= 4) {  // with fewer rows the machine keeps up by itself
+      UNROLL for (int i = 0; i < 5; i++) __builtin_prefetch(p + 4096 + 64 * i);
+    }
     UNROLL for (int g = 0; g < 4; g++) {
       Bytes low, high;
       nibbles(p + 64 * g, low, high);
@@ -31,6 +41,7 @@ INLINE void q4Rows(const TileArgs& t, const int* rows, float* out) {
         dotNibbles(dot[m], high, x[m] + 16 + 4 * g);
       }
     }
+    prefetchAhead(t, rows, b);
     F scale = loadHalf(p + 256), shift = loadHalf(p + 288);
     UNROLL for (int m = 0; m < N; m++) {
       acc[m] = fma(dotFloat(dot[m]), mul(scale, set1(dotScale(in, rows[m], b))), acc[m]);
@@ -59,6 +70,7 @@ INLINE void q8Rows(const TileArgs& t, const int* rows, float* out) {
       Bytes w = loadCodes(p + 64 * g);
       UNROLL for (int m = 0; m < N; m++) dotCodes(dot[m], w, x[m] + 4 * g);
     }
+    prefetchAhead(t, rows, b);
     F scale = loadHalf(scales);
     UNROLL for (int m = 0; m < N; m++) {
       acc[m] = fma(codesFloat(dot[m]), mul(scale, set1(dotScale(in, rows[m], b))), acc[m]);
@@ -96,6 +108,7 @@ INLINE void nf4Rows(const TileArgs& t, const int* rows, float* out) {
         UNROLL for (int m = 0; m < N; m++) odd[m] = fma(w, set1(x[m][8 * c + j + 1]), odd[m]);
       }
     }
+    prefetchAhead(t, rows, b);
     F absmax = load(reinterpret_cast<const float*>(p + 512));
     UNROLL for (int m = 0; m < N; m++) {
       acc[m] = fma(add(even[m], odd[m]), absmax, acc[m]);
@@ -172,34 +185,45 @@ static void quantize(const float* x, int cols, int8_t* q, float* d, float* ds, i
   }
 }
 
-// out[row] = scale * (a x[row]): per rank, 16 lanes over the inputs, then their sum.
+// out[row] = scale * (a x[row]): per rank, 16 lanes over the inputs, then their sum. R ranks of N
+// rows run side by side.
+template <int R, int N>
+INLINE void shrinkRanks(const LoraEntry& e, int r, const float* const* x, float* const* out) {
+  const size_t padded = roundUp(e.in, 16);
+  F acc[R][N];
+  UNROLL for (int j = 0; j < R; j++) UNROLL for (int m = 0; m < N; m++) acc[j][m] = set1(0);
+  const uint16_t* a = e.a + r * padded;
+  for (size_t k = 0; k < padded; k += 16, a += R * 16) {
+    UNROLL for (int j = 0; j < R; j++) {
+      F w = loadHalf(a + j * 16);
+      UNROLL for (int m = 0; m < N; m++) acc[j][m] = fma(w, load(x[m] + k), acc[j][m]);
+    }
+  }
+  UNROLL for (int j = 0; j < R; j++) {
+    UNROLL for (int m = 0; m < N; m++) out[m][r + j] = e.scale * sum(acc[j][m]);
+  }
+}
+
 template <int N>
 INLINE void shrinkRows(const LoraEntry& e, const float* const* x, float* const* out) {
-  size_t padded = roundUp(e.in, 16);
-  const uint16_t* a = e.a;
-  for (int r = 0; r < e.rank; r++, a += padded) {
-    F acc[N];
-    UNROLL for (int m = 0; m < N; m++) acc[m] = set1(0);
-    for (size_t k = 0; k < padded; k += 16) {
-      F w = loadHalf(a + k);
-      UNROLL for (int m = 0; m < N; m++) acc[m] = fma(w, load(x[m] + k), acc[m]);
-    }
-    UNROLL for (int m = 0; m < N; m++) out[m][r] = e.scale * sum(acc[m]);
-  }
+  int r = 0;
+  for (; r + 4 <= e.rank; r += 4) shrinkRanks<4, N>(e, r, x, out);
+  for (; r < e.rank; r++) shrinkRanks<1, N>(e, r, x, out);
 }
 
 static void shrink(const LoraEntry& e, const float* x, size_t stride, const int* rows, int n,
                    float* out, size_t outStride) {
-  const float* from[4];
-  float* to[4];
+  constexpr int MOST = MAX_ROWS == 8 ? 4 : 2;  // as registers allow
+  const float* from[MOST];
+  float* to[MOST];
   for (int done = 0; done < n;) {
-    int count = n - done >= 4 ? 4 : 1;
+    int count = n - done >= MOST ? MOST : 1;
     for (int m = 0; m < count; m++) {
       from[m] = x + rows[done + m] * stride;
       to[m] = out + rows[done + m] * outStride;
     }
-    if (count == 4) {
-      shrinkRows<4>(e, from, to);
+    if (count == MOST) {
+      shrinkRows<MOST>(e, from, to);
     } else {
       shrinkRows<1>(e, from, to);
     }
@@ -214,38 +238,72 @@ INLINE F loadSome(const float* p, int count) {
   return load(padded);
 }
 
-// y = rowScale * (base + b shrunk + biasB) + bias, then stored or added.
-static void finish(const FinishArgs& f) {
-  int first = f.tile * TILE;
-  int count = f.cols - first < TILE ? f.cols - first : TILE;
-  F bias = f.bias == nullptr ? set1(0) : loadSome(f.bias + first, count);
-  for (int i = 0; i < f.n; i++) {
-    int row = f.rows[i];
-    F y = load(f.base + i * TILE);
-    const LoraEntry* e = f.entries == nullptr ? nullptr : f.entries[row];
-    if (e != nullptr && e->replacement == nullptr) {
-      const uint16_t* b = e->b + size_t(first) * e->rank;
-      const float* t = f.shrunk + row * f.shrunkStride;
-      F even = set1(0), odd = set1(0);
-      int r = 0;
-      for (; r + 1 < e->rank; r += 2, b += 2 * TILE) {
-        even = fma(loadHalf(b), set1(t[r]), even);
-        odd = fma(loadHalf(b + TILE), set1(t[r + 1]), odd);
-      }
-      if (r < e->rank) even = fma(loadHalf(b), set1(t[r]), even);
-      y = add(y, add(even, odd));
-      if (e->bias != nullptr) y = add(y, load(e->bias + first));
-      if (e->rowScale != nullptr) y = mul(y, load(e->rowScale + first));
+// y[m] = b shrunk[m] for N rows of one adapter; even and odd ranks are summed apart.
+template <int N>
+INLINE void expandRows(const LoraEntry& e, int tile, const float* const* t, F* y) {
+  const uint16_t* b = e.b + size_t(tile) * TILE * e.rank;
+  F even[N], odd[N];
+  UNROLL for (int m = 0; m < N; m++) even[m] = odd[m] = set1(0);
+  int r = 0;
+  for (; r + 1 < e.rank; r += 2, b += 2 * TILE) {
+    F first = loadHalf(b), second = loadHalf(b + TILE);
+    UNROLL for (int m = 0; m < N; m++) {
+      even[m] = fma(first, set1(t[m][r]), even[m]);
+      odd[m] = fma(second, set1(t[m][r + 1]), odd[m]);
     }
-    if (f.bias != nullptr) y = add(y, bias);
-    float* out = f.out + size_t(row) * f.cols + first;
-    if (f.accumulate) y = add(loadSome(out, count), y);
+  }
+  if (r < e.rank) {
+    F last = loadHalf(b);
+    UNROLL for (int m = 0; m < N; m++) even[m] = fma(last, set1(t[m][r]), even[m]);
+  }
+  UNROLL for (int m = 0; m < N; m++) y[m] = add(even[m], odd[m]);
+}
+
+// y = rowScale * (base + b shrunk + biasB) + bias of N rows of one adapter, then stored or added.
+template <int N>
+INLINE void finishRows(const FinishArgs& f, int i, const LoraEntry* e, F bias, int count) {
+  const int first = f.tile * TILE;
+  F y[N], update[N];
+  UNROLL for (int m = 0; m < N; m++) y[m] = load(f.base + (i + m) * TILE);
+  if (e != nullptr) {
+    const float* t[N];
+    UNROLL for (int m = 0; m < N; m++) t[m] = f.shrunk + f.rows[i + m] * f.shrunkStride;
+    expandRows<N>(*e, f.tile, t, update);
+    UNROLL for (int m = 0; m < N; m++) {
+      y[m] = add(y[m], update[m]);
+      if (e->bias != nullptr) y[m] = add(y[m], load(e->bias + first));
+      if (e->rowScale != nullptr) y[m] = mul(y[m], load(e->rowScale + first));
+    }
+  }
+  UNROLL for (int m = 0; m < N; m++) {
+    if (f.bias != nullptr) y[m] = add(y[m], bias);
+    float* out = f.out + size_t(f.rows[i + m]) * f.cols + first;
+    if (f.accumulate) y[m] = add(loadSome(out, count), y[m]);
     if (count == TILE) {
-      store(out, y);
+      store(out, y[m]);
     } else {
       float padded[TILE];
-      store(padded, y);
+      store(padded, y[m]);
       for (int c = 0; c < count; c++) out[c] = padded[c];
+    }
+  }
+}
+
+static void finish(const FinishArgs& f) {
+  const int first = f.tile * TILE;
+  const int count = f.cols - first < TILE ? f.cols - first : TILE;
+  F bias = f.bias == nullptr ? set1(0) : loadSome(f.bias + first, count);
+  for (int i = 0; i < f.n;) {
+    const LoraEntry* e = f.entries == nullptr ? nullptr : f.entries[f.rows[i]];
+    // Rows come by slot, so the fourth one with this entry has two of it between.
+    bool four = i + 4 <= f.n && (f.entries == nullptr || f.entries[f.rows[i + 3]] == e);
+    const LoraEntry* update = e != nullptr && e->replacement == nullptr ? e : nullptr;
+    if (four) {
+      finishRows<4>(f, i, update, bias, count);
+      i += 4;
+    } else {
+      finishRows<1>(f, i, update, bias, count);
+      i++;
     }
   }
 }

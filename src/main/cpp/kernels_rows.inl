@@ -48,31 +48,36 @@ static void siluMul(float* gate, const float* up, size_t n) {
 // result does not depend on how its prompt was cut.
 constexpr int SPAN = 64;
 
-// Keys of positions start .. start+SPAN-1 as [SPAN / 16][headDim][16] float32.
-INLINE void loadKeys(const AttendArgs& a, const uint16_t* keys, int start, int end, float* out) {
-  const KvPages& kv = *a.pages;
-  size_t group = size_t(kv.kvHeads) * kv.headDim * 16, head = size_t(a.kvHead) * kv.headDim * 16;
-  for (int p = start; p < end; p += 16, out += kv.headDim * 16) {
+// Keys of positions start .. end-1 as [SPAN / 16][headDim][16] float32.
+INLINE void loadKeys(const AttendArgs& a, int start, int end, float* out) {
+  const uint16_t* keys = a.pages->keysOf(a.layer, a.kvHead);
+  const int dim = a.pages->headDim;
+  for (int p = start; p < end; p += 16, out += dim * 16) {
     if (a.blockTokens % 16 == 0) {
       size_t slot = size_t(a.table[p / a.blockTokens]) * a.blockTokens + p % a.blockTokens;
-      const uint16_t* k = keys + slot / 16 * group + head;
-      for (int d = 0; d < kv.headDim; d++) store(out + d * 16, loadHalf(k + d * 16));
+      const uint16_t* k = keys + slot * dim;
+      for (int d = 0; d < dim; d++) store(out + d * 16, loadHalf(k + d * 16));
       continue;
     }
     for (int i = 0; i < 16 && p + i < end; i++) {
       size_t slot = size_t(a.table[(p + i) / a.blockTokens]) * a.blockTokens + (p + i) % a.blockTokens;
-      const uint16_t* k = keys + slot / 16 * group + head + slot % 16;
-      for (int d = 0; d < kv.headDim; d++) out[d * 16 + i] = halfToFloat(k[d * 16]);
+      const uint16_t* k = keys + slot / 16 * dim * 16 + slot % 16;
+      for (int d = 0; d < dim; d++) out[d * 16 + i] = halfToFloat(k[d * 16]);
     }
   }
 }
 
-INLINE void loadValues(const AttendArgs& a, const uint16_t* values, int start, int end, float* out) {
-  const KvPages& kv = *a.pages;
-  for (int p = start; p < end; p++, out += kv.width) {
-    size_t slot = size_t(a.table[p / a.blockTokens]) * a.blockTokens + p % a.blockTokens;
-    const uint16_t* v = values + (slot * kv.kvHeads + a.kvHead) * kv.width;
-    for (int d = 0; d < kv.width; d += 16) store(out + d, loadHalf(v + d));
+// Values of positions start .. end-1 as [SPAN][width] float32.
+INLINE void loadValues(const AttendArgs& a, int start, int end, float* out) {
+  const uint16_t* values = a.pages->valuesOf(a.layer, a.kvHead);
+  const int width = a.pages->width;
+  for (int p = start; p < end;) {
+    int offset = p % a.blockTokens;
+    int run = a.blockTokens - offset < end - p ? a.blockTokens - offset : end - p;
+    const uint16_t* v = values + (size_t(a.table[p / a.blockTokens]) * a.blockTokens + offset) * width;
+    for (int i = 0; i < run * width; i += 16) store(out + i, loadHalf(v + i));
+    p += run;
+    out += run * width;
   }
 }
 
@@ -147,8 +152,6 @@ INLINE void attendSpan(const KvPages& kv, const float* q, const float* keys, con
 static void attend(const AttendArgs& a) {
   const KvPages& kv = *a.pages;
   const int heads = kv.heads / kv.kvHeads;
-  const uint16_t* keys = kv.keys + kv.layerHalves * a.layer;
-  const uint16_t* values = kv.values + size_t(kv.kvSlots) * kv.kvHeads * kv.width * a.layer;
   float* spanKeys = a.scratch;
   float* spanValues = spanKeys + SPAN * kv.headDim;
   float* mixed = spanValues + SPAN * kv.width;  // [n, heads, width]
@@ -159,8 +162,8 @@ static void attend(const AttendArgs& a) {
   int begin = kv.window == 0 ? 0 : a.positions[a.first] - kv.window + 1;
   for (int start = begin > 0 ? begin / SPAN * SPAN : 0; start < last; start += SPAN) {
     int end = start + SPAN < last ? start + SPAN : last;
-    loadKeys(a, keys, start, end, spanKeys);
-    loadValues(a, values, start, end, spanValues);
+    loadKeys(a, start, end, spanKeys);
+    loadValues(a, start, end, spanValues);
     for (int i = 0; i < a.n; i++) {
       int position = a.positions[a.first + i];
       int low = kv.window == 0 ? 0 : position - kv.window + 1 - start;

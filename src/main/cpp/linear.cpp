@@ -8,6 +8,8 @@ namespace chorale {
 
 namespace {
 
+constexpr int AHEAD = 32;  // adapters whose factors are prefetched
+
 struct Call {
   const RowGroups& groups;
   Context& context;
@@ -88,11 +90,26 @@ void prepare(Call& call, const float* x) {
   }
 }
 
+// Where the first rows' adapters have their factors for a tile; returns how many.
+int factorsAhead(const Call& call, int tile, const char** ahead) {
+  int count = 0;
+  for (const auto& s : call.groups.segments) {
+    const LoraEntry* e = call.groups.step->table->entry(s.slot, call.module);
+    if (e == nullptr || e->rank == 0) continue;
+    ahead[count++] = reinterpret_cast<const char*>(e->b + size_t(tile) * TILE * e->rank);
+    if (count == AHEAD) break;
+  }
+  return count;
+}
+
 void tileOfRows(const Call& call, int tile, const Weight& weight, const int* rows, int n) {
   alignas(64) float base[ROWS * TILE];
+  const char* ahead[AHEAD];
+  int aheads = call.rank == 0 ? 0 : factorsAhead(call, tile, ahead);
   for (int done = 0; done < n; done += ROWS) {
     int count = std::min(ROWS, n - done);
-    TileArgs t{&weight, tile, &call.in, rows + done, count, base};
+    TileArgs t{&weight, tile, &call.in, rows + done, count, base,
+               ahead,   aheads, size_t(call.rank) * TILE * 2};
     call.context.kernels->tile[weight.kind](t);
     FinishArgs f{base,
                  rows + done,
@@ -154,7 +171,7 @@ void embed(const Step& step, const Weight& table, int module, float* out) {
     }
     table.dequantizeRow(id, to);
     for (int r = 0; e != nullptr && r < e->rank; r++) {
-      float share = e->scale * halfToFloat(e->a[r * roundUp(e->in, 16) + id]);
+      float share = e->scale * halfToFloat(e->a[e->aIndex(r, id)]);
       for (int i = 0; i < hidden; i++) {
         const uint16_t* b = e->b + (size_t(i / TILE) * e->rank + r) * TILE + i % TILE;
         to[i] += share * halfToFloat(*b);

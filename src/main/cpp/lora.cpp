@@ -77,7 +77,7 @@ std::unique_ptr<LoraEntry> loraEntry(const Weight& base, bool embedding, const L
   e->bytes = 2 * (inPadded + outPadded) * s.rank;
   for (int r = 0; r < s.rank; r++) {
     const float* from = s.a + size_t(r) * e->in;
-    for (int i = 0; i < e->in; i++) e->a[r * inPadded + i] = floatToHalf(from[i] * toA);
+    for (int i = 0; i < e->in; i++) e->a[e->aIndex(r, i)] = floatToHalf(from[i] * toA);
   }
   for (int o = 0; o < e->out; o++) {
     for (int r = 0; r < s.rank; r++) {

@@ -68,9 +68,11 @@ void siluMul(Context& context, float* gate, const float* up, size_t count) {
 KvPages::KvPages(int layers, int kvSlots, int heads, int kvHeads, int headDim, int window)
     : layers(layers), kvSlots(kvSlots), heads(heads), kvHeads(kvHeads), headDim(headDim),
       window(window), width(int(roundUp(headDim, 16))) {
-  layerHalves = roundUp(kvSlots, 16) * kvHeads * headDim;
-  keyBytes = 2 * layerHalves * layers;
-  valueBytes = 2 * size_t(layers) * kvSlots * kvHeads * width;
+  slotsPadded = roundUp(kvSlots, 16);
+  size_t heads2 = 2 * slotsPadded * layers * kvHeads;
+  constexpr size_t PAST_THE_END = 64;  // vector loads may run past the end
+  keyBytes = heads2 * headDim + PAST_THE_END;
+  valueBytes = heads2 * width + PAST_THE_END;
   keys = static_cast<uint16_t*>(reservePages(keyBytes));
   values = static_cast<uint16_t*>(reservePages(valueBytes));
 }
@@ -95,8 +97,6 @@ void rotate(float* head, const float* cos, const float* sin, int half) {
 
 void ropeAndStoreKv(const Step& step, float* q, float* k, const float* v, KvPages& pages, int layer) {
   const int dim = pages.headDim, heads = pages.heads, kvHeads = pages.kvHeads;
-  uint16_t* keys = pages.keys + pages.layerHalves * layer;
-  uint16_t* values = pages.values + size_t(pages.kvSlots) * kvHeads * pages.width * layer;
   auto store = [&](int row, size_t slot) {
     const float* cos = step.cos.data() + size_t(row) * step.half;
     const float* sin = step.sin.data() + size_t(row) * step.half;
@@ -105,8 +105,8 @@ void ropeAndStoreKv(const Step& step, float* q, float* k, const float* v, KvPage
       float* key = k + (size_t(row) * kvHeads + h) * dim;
       const float* value = v + (size_t(row) * kvHeads + h) * dim;
       rotate(key, cos, sin, dim / 2);
-      uint16_t* toKey = keys + ((slot / 16 * kvHeads + h) * dim) * 16 + slot % 16;
-      uint16_t* toValue = values + (slot * kvHeads + h) * pages.width;
+      uint16_t* toKey = pages.keysOf(layer, h) + slot / 16 * dim * 16 + slot % 16;
+      uint16_t* toValue = pages.valuesOf(layer, h) + slot * pages.width;
       for (int d = 0; d < dim; d++) {
         toKey[size_t(d) * 16] = floatToHalf(key[d]);
         toValue[d] = floatToHalf(value[d]);

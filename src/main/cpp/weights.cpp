@@ -1,9 +1,5 @@
 // Packing of weights into tiles, and back to float rows for lookups and norms.
-#include <sys/mman.h>
-
-#include <cstdlib>
 #include <cstring>
-#include <new>
 
 #include "chorale.h"
 
@@ -40,25 +36,6 @@ void packQ4(uint8_t* block, int r, const uint8_t* in, bool affine) {
 }
 
 }  // namespace
-
-void* reservePages(size_t bytes) {
-  void* memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (memory == MAP_FAILED) throw std::bad_alloc();
-  return memory;
-}
-
-void releasePages(void* memory, size_t bytes) {
-  if (memory != nullptr) munmap(memory, bytes);
-}
-
-void* allocate(size_t bytes) {
-  size_t whole = roundUp(bytes + 64, 64);  // vector loads may run past the end
-  void* memory = std::aligned_alloc(64, whole);
-  if (memory == nullptr) throw std::bad_alloc();
-  return memset(memory, 0, whole);
-}
-
-void release(void* memory) { std::free(memory); }
 
 float halfToFloat(uint16_t half) {
   uint32_t sign = uint32_t(half & 0x8000) << 16;
