@@ -68,16 +68,6 @@ public record SftData(
     List<Finding> findings = new ArrayList<>();
     try {
       SftExample example = encoder.encode(conversation);
-      if (example.truncated()) {
-        findings.add(
-            new Finding(
-                file,
-                line,
-                Kind.TRUNCATED,
-                "",
-                "has %d tokens, cut to %d".formatted(example.fullTokens(), example.ids().length),
-                "raise --max-seq-length, or split the row"));
-      }
       if (example.trainedTokens() == 0) {
         findings.add(
             new Finding(
@@ -90,6 +80,16 @@ public record SftData(
                     : "no token is trained on",
                 "shorten what comes before the answer, or raise --max-seq-length"));
         return new Outcome(Optional.empty(), findings);
+      }
+      if (example.truncated()) {
+        findings.add(
+            new Finding(
+                file,
+                line,
+                Kind.TRUNCATED,
+                "",
+                "has %d tokens, cut to %d".formatted(example.fullTokens(), example.ids().length),
+                "raise --max-seq-length, or split the row"));
       }
       if (example.unendedTurn() >= 0) {
         findings.add(

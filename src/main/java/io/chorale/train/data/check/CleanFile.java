@@ -108,6 +108,9 @@ final class CleanFile implements Closeable {
     if (ending.equals("json")) {
       out.append(empty ? "[]\n" : "\n]\n");
     }
+    if (csv != null) {
+      csv.close(); // holds a buffer of its own
+    }
     out.close();
     Files.move(part, file, StandardCopyOption.REPLACE_EXISTING, StandardCopyOption.ATOMIC_MOVE);
   }

@@ -12,9 +12,22 @@ final class TextCheck {
   /** Spelled by common templates; looked for when no tokenizer says which are its own. */
   static final List<String> USUAL_CONTROLS =
       List.of(
-          "<|im_start|>", "<|im_end|>", "<|endoftext|>", "<|begin_of_text|>", "<|eot_id|>",
-          "<|start_header_id|>", "<|end_header_id|>", "<start_of_turn>", "<end_of_turn>",
-          "[INST]", "[/INST]", "<s>", "</s>", "<|user|>", "<|assistant|>", "<|system|>");
+          "<|im_start|>",
+          "<|im_end|>",
+          "<|endoftext|>",
+          "<|begin_of_text|>",
+          "<|eot_id|>",
+          "<|start_header_id|>",
+          "<|end_header_id|>",
+          "<start_of_turn>",
+          "<end_of_turn>",
+          "[INST]",
+          "[/INST]",
+          "<s>",
+          "</s>",
+          "<|user|>",
+          "<|assistant|>",
+          "<|system|>");
 
   private final CheckOptions options;
   private final List<String> controls;
