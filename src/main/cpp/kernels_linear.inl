@@ -160,6 +160,10 @@ INLINE void denseRows(const TileArgs& t, const int* rows, float* out) {
     constexpr int N = 4;                                                 \
     CALL;                                                                \
   }                                                                      \
+  for (; left >= 2; left -= 2, rows += 2, out += 2 * TILE) {             \
+    constexpr int N = 2;                                                 \
+    CALL;                                                                \
+  }                                                                      \
   for (; left > 0; left--, rows++, out += TILE) {                        \
     constexpr int N = 1;                                                 \
     CALL;                                                                \
