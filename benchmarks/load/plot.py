@@ -46,7 +46,7 @@ def legend(y):
 
 def svg(found):
     points = [entry for entry in found["points"] if entry["kind"] == "decode"]
-    highest = max(entry["servers"][name][entry["rate"]]["max"] for entry in points for name, _, _ in SERIES)
+    highest = max(1.0, *(entry["servers"][name][entry["rate"]]["max"] for entry in points for name, _, _ in SERIES))
     pitch = 2 * BAR + GROUP_GAP
     floor = TOP + pitch * len(points)
     height = floor + BOTTOM

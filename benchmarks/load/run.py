@@ -33,7 +33,7 @@ from servers import SLOT_TOKENS, SLOTS, Chorale, LlamaCpp, launcher
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 MIXES = ("base", "one", "distinct", "zipf")
 ZIPF_EXPONENT = 1.1
-PROMPT_WORDS = 70  # about 128 SmolLM2 tokens with the chat template
+PROMPT_WORDS = 88  # about 128 SmolLM2 tokens with the chat template
 PREFILL_TOKENS = 512
 WARMUP_TOKENS = 32
 BUSY_LIMIT = 0.15  # of all processors, in a moment when nothing of ours runs
@@ -210,6 +210,7 @@ def main():
     suffix = "-quick" if options.quick else ""
     out = options.out or REPOSITORY / "benchmarks" / "results" / (
         f"{started.date().isoformat()}-load-{machine.slug(machine.describe())}{suffix}.json")
+    out.parent.mkdir(parents=True, exist_ok=True)
     visits = {kind.name: [] for kind in SERVERS}
     for round_number in range(options.rounds):
         for kind in SERVERS:

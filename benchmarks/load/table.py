@@ -64,12 +64,17 @@ def machine_line(found):
             f"{versions['llama.cpp']}; {found['model']['file']}, {found['load']['threads']} threads each, client on the same machine.")
 
 
+def prompt_tokens(entry):
+    runs = entry["servers"][OURS]["runs"]
+    return sum(run["prompt_tokens"] for run in runs) / max(1, sum(run["answers"] for run in runs))
+
+
 def markdown(found):
     decode = [entry for entry in found["points"] if entry["kind"] == "decode"]
     lines = [machine_line(found), ""]
     if decode:
         lines += [*decode_table(decode), "",
-                  f"{decode[0]['max_tokens']} output tokens a request, greedy, streamed. tok/s: output tokens of all clients, "
+                  f"Prompts of about {prompt_tokens(decode[0]):.0f} tokens, {decode[0]['max_tokens']} output tokens, greedy, streamed. tok/s: output tokens of all clients, "
                   "median [lowest..highest] of the rounds. First token and gap between chunks: p50 / p99, median of the rounds."]
     lines += prefill_lines(found)
     rss = found["peak_rss_mib"]
