@@ -36,7 +36,7 @@ class JavaClientsIT extends JavaClientsContract {
           ServerProcess.start(
               "java-clients",
               root.options(
-                  "--api-key-file", keys.toString(), "--max-queued", "2", "--max-running", "2"));
+                  "--api-key-file", keys.toString(), "--max-queued", "1", "--max-running", "1"));
     }
   }
 
@@ -73,6 +73,6 @@ class JavaClientsIT extends JavaClientsContract {
 
   @Override
   int flood() {
-    return Integer.parseInt(property("flood", "40"));
+    return Integer.parseInt(property("flood", "100"));
   }
 }

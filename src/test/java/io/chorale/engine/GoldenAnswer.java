@@ -40,6 +40,15 @@ public record GoldenAnswer(
     return adapter + " on " + prompt;
   }
 
+  /** Leading tokens that the reference picked over the second best by at least so much. */
+  public int sureTokens(double gap) {
+    int count = 0;
+    while (count < gaps.length && gaps[count] >= gap) {
+      count++;
+    }
+    return count;
+  }
+
   /** All prompts with one adapter, or with none: {@code base}. */
   public static List<GoldenAnswer> of(String adapter) throws IOException {
     JsonNode prompts = JSON.readTree(FOLDER.resolve("prompts.json").toFile());

@@ -38,8 +38,7 @@ class HardTimesIT {
   static void start() throws IOException {
     AdapterRoot root = new AdapterRoot(temp, ADAPTER);
     server =
-        ServerProcess.start(
-            "hard-times", root.options("--max-queued", "64", "--max-running", "16"));
+        ServerProcess.start("hard-times", root.options("--max-queued", "64", "--max-running", "2"));
     assertEquals(201, server.put(ADAPTER, "kept/" + ADAPTER).statusCode());
   }
 
@@ -52,8 +51,8 @@ class HardTimesIT {
   @ValueSource(strings = {ServerProcess.TINY, ADAPTER})
   void hangUpMidStreamEndsAllItsSequencesAndFreesTheirBlocks(String model) throws IOException {
     // Given
-    String series = "chorale_requests_total{adapter=\"%s\",finish_reason=\"abort\",}";
-    double before = server.metric(series.formatted(model));
+    double abortedBefore = server.metric(ended(model, "abort"));
+    double wholeBefore = server.metric(ended(model, "length"));
     double sampled = server.metric("chorale_sampled_tokens_total");
     String body =
         ServerProcess.chatJson(
@@ -66,10 +65,17 @@ class HardTimesIT {
     }
     // Then
     server.assertIdleAndWhole();
-    assertEquals(before + CHOICES, server.metric(series.formatted(model)));
+    double aborted = server.metric(ended(model, "abort")) - abortedBefore;
+    double whole = server.metric(ended(model, "length")) - wholeBefore;
+    assertEquals(CHOICES, aborted + whole, "sequences that ended");
+    assertTrue(aborted > whole, whole + " of them had run to their end");
     double generated = server.metric("chorale_sampled_tokens_total") - sampled;
     assertTrue(generated < CHOICES * 400, generated + " tokens: nothing was cut short");
     assertEquals(0, server.metric("chorale_adapter_leases{adapter=\"" + ADAPTER + "\"}"));
+  }
+
+  private static String ended(String model, String reason) {
+    return "chorale_requests_total{adapter=\"%s\",finish_reason=\"%s\",}".formatted(model, reason);
   }
 
   /** A client that hangs up needs a socket of its own: the JDK's client pools them. */
@@ -127,7 +133,7 @@ class HardTimesIT {
   @Test
   void twoHundredAtOnceOnAQueueOf64AreEachAnsweredOrToldToComeBack() {
     // Given
-    String fields = "\"max_tokens\": 100, \"ignore_eos\": true";
+    String fields = "\"max_tokens\": 400, \"ignore_eos\": true";
     // When
     List<CompletableFuture<HttpResponse<String>>> sent = new ArrayList<>();
     for (int i = 0; i < 200; i++) {
@@ -142,7 +148,7 @@ class HardTimesIT {
       if (answer.statusCode() == 200) {
         answered++;
         assertEquals(
-            100, ServerProcess.json(answer).at("/usage/completion_tokens").asInt(), "tokens");
+            400, ServerProcess.json(answer).at("/usage/completion_tokens").asInt(), "tokens");
       } else {
         refused++;
         assertEquals(429, answer.statusCode(), answer.body());
