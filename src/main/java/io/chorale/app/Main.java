@@ -20,7 +20,7 @@ import picocli.CommandLine.ScopeType;
     mixinStandardHelpOptions = true,
     versionProvider = Main.Version.class,
     scope = ScopeType.LOCAL,
-    subcommands = ServeCommand.class,
+    subcommands = {ServeCommand.class, MergeCommand.class},
     footer = {
       "",
       "Exit codes: 0 done, 1 failed, 2 wrong usage.",
