@@ -24,6 +24,10 @@ inline size_t roundUp(size_t n, size_t to) { return (n + to - 1) / to * to; }
 
 // Zeroed, aligned to a cache line; throws std::bad_alloc.
 void* allocate(size_t bytes);
+
+// Zeroed whole pages that take memory only once they are touched; throws std::bad_alloc.
+void* reservePages(size_t bytes);
+void releasePages(void* pages, size_t bytes);
 void release(void* memory);
 
 template <typename T>
@@ -118,6 +122,7 @@ struct KvPages {
   int layers, kvSlots, heads, kvHeads, headDim, window;
   int width;          // headDim padded to 16
   size_t slotsPadded;  // to 16
+  size_t keyBytes, valueBytes;
   uint16_t* keys;      // [layer][kvHead][kvSlot / 16][headDim][16]
   uint16_t* values;    // [layer][kvHead][kvSlot][width]
   KvPages(int layers, int kvSlots, int heads, int kvHeads, int headDim, int window);

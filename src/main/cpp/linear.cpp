@@ -177,6 +177,9 @@ void embed(const Step& step, const Weight& table, int module, float* out) {
         to[i] += share * halfToFloat(*b);
       }
     }
+    for (int i = 0; e != nullptr && e->rowScale != nullptr && i < hidden; i++) {
+      to[i] *= e->rowScale[i];
+    }
   });
 }
 

@@ -43,6 +43,24 @@ void rowScale(const Weight& base, const LoraSource& s, float* out) {
   }
 }
 
+// DoRA on the embedding: magnitude over the norm of each column of the table plus its update.
+void columnScale(const Weight& table, const LoraSource& s, float* out) {
+  const int vocab = table.rows, hidden = table.cols;
+  std::vector<double> norm(hidden);
+  std::vector<float> row(hidden);
+  for (int id = 0; id < vocab; id++) {
+    table.dequantizeRow(id, row.data());
+    for (int h = 0; h < hidden; h++) {
+      float merged = row[h];
+      for (int r = 0; r < s.rank; r++) {
+        merged += s.scaling * s.a[size_t(r) * vocab + id] * s.b[size_t(h) * s.rank + r];
+      }
+      norm[h] += double(merged) * merged;
+    }
+  }
+  for (int h = 0; h < hidden; h++) out[h] = s.magnitude[h] / float(std::sqrt(norm[h]));
+}
+
 }  // namespace
 
 std::unique_ptr<LoraEntry> loraEntry(const Weight& base, bool embedding, const LoraSource& s) {
@@ -74,7 +92,7 @@ std::unique_ptr<LoraEntry> loraEntry(const Weight& base, bool embedding, const L
   }
   if (s.magnitude != nullptr) {
     e->rowScale = static_cast<float*>(allocate(4 * outPadded));
-    rowScale(base, s, e->rowScale);
+    (embedding ? columnScale : rowScale)(base, s, e->rowScale);
     e->bytes += 4 * outPadded;
   }
   return e;

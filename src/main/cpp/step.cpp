@@ -70,13 +70,16 @@ KvPages::KvPages(int layers, int kvSlots, int heads, int kvHeads, int headDim, i
       window(window), width(int(roundUp(headDim, 16))) {
   slotsPadded = roundUp(kvSlots, 16);
   size_t heads2 = 2 * slotsPadded * layers * kvHeads;
-  keys = static_cast<uint16_t*>(allocate(heads2 * headDim));
-  values = static_cast<uint16_t*>(allocate(heads2 * width));
+  constexpr size_t PAST_THE_END = 64;  // vector loads may run past the end
+  keyBytes = heads2 * headDim + PAST_THE_END;
+  valueBytes = heads2 * width + PAST_THE_END;
+  keys = static_cast<uint16_t*>(reservePages(keyBytes));
+  values = static_cast<uint16_t*>(reservePages(valueBytes));
 }
 
 KvPages::~KvPages() {
-  release(keys);
-  release(values);
+  releasePages(keys, keyBytes);
+  releasePages(values, valueBytes);
 }
 
 namespace {

@@ -17,6 +17,7 @@ public interface ChoraleConfig {
   String HOST = "127.0.0.1";
   String PORT = "8000";
   String DEVICE = "cpu";
+  String KERNELS = "auto";
   String QUANTIZE = "none";
   String ADAPTER_ROOT = "adapters";
   String MAX_LORAS = "16";
@@ -40,6 +41,9 @@ public interface ChoraleConfig {
 
   @WithDefault(DEVICE)
   String device();
+
+  @WithDefault(KERNELS)
+  String kernels();
 
   @WithDefault(QUANTIZE)
   String quantize();

@@ -20,10 +20,10 @@ import picocli.CommandLine.ScopeType;
     mixinStandardHelpOptions = true,
     versionProvider = Main.Version.class,
     scope = ScopeType.LOCAL,
-    subcommands = ServeCommand.class,
+    subcommands = {ServeCommand.class, DataCommand.class, MergeCommand.class},
     footer = {
       "",
-      "Exit codes: 0 done, 1 failed, 2 wrong usage.",
+      "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 data check --strict found errors.",
       "CHORALE_HEAP sets the Java heap (default 1g), JAVA_HOME the Java (17 or newer)."
     })
 public final class Main implements Runnable {

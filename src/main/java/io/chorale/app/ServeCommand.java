@@ -67,6 +67,15 @@ final class ServeCommand implements Callable<Integer> {
   String device;
 
   @Option(
+      names = "--kernels",
+      paramLabel = "auto|native|torch",
+      description = {
+        "What computes on the CPU: Chorale's own kernels or libtorch.",
+        "Default: " + ChoraleConfig.KERNELS + ", the own ones where they could be built"
+      })
+  String kernels;
+
+  @Option(
       names = "--quantize",
       paramLabel = "FORMAT",
       description = {

@@ -13,6 +13,7 @@ import java.util.stream.Stream;
  *
  * @param model GGUF file, Hugging Face folder or hub id; empty is the default model
  * @param servedModelName the base model's name in the API; empty is its files' own name
+ * @param kernels auto, native or torch: what computes
  * @param quantize nf4, nf4-dq, q4, q8 or none: what full-precision linears become at load
  * @param adapterRoots existing folders; empty if none was named and the default does not exist
  * @param maxLoras adapters in one batch, each in a loraSlot
@@ -32,6 +33,7 @@ record ServeSettings(
     String host,
     int port,
     Device device,
+    String kernels,
     String quantize,
     List<Path> adapterRoots,
     Optional<Path> apiKeyFile,
@@ -53,6 +55,7 @@ record ServeSettings(
     CUDA
   }
 
+  static final List<String> KERNELS = List.of("auto", "native", "torch");
   static final List<String> QUANTIZATIONS = List.of("nf4", "nf4-dq", "q4", "q8", "none");
   private static final long MIB = 1L << 20;
 
@@ -78,6 +81,9 @@ record ServeSettings(
     if (host.isBlank()) {
       throw wrong("host", "''", "an address to listen on, such as 127.0.0.1 or 0.0.0.0");
     }
+    if (!KERNELS.contains(kernels)) {
+      throw wrong("kernels", "'" + kernels + "'", String.join(", ", KERNELS));
+    }
     if (!QUANTIZATIONS.contains(quantize)) {
       throw wrong("quantize", "'" + quantize + "'", String.join(", ", QUANTIZATIONS));
     }
@@ -97,6 +103,7 @@ record ServeSettings(
         config.host(),
         config.port(),
         device(config.device()),
+        config.kernels().toLowerCase(Locale.ROOT),
         config.quantize().toLowerCase(Locale.ROOT),
         adapterRoots(config.adapterRoots()),
         file("api-key-file", config.apiKeyFile()),

@@ -2,14 +2,12 @@ package io.chorale.app;
 
 import io.chorale.adapter.AdapterLoader;
 import io.chorale.adapter.AdapterRegistry;
-import io.chorale.adapter.RestoreReport;
 import io.chorale.app.store.BaseModelStore;
 import io.chorale.app.store.Progress;
 import io.chorale.engine.EngineLoop;
 import io.chorale.engine.ModelRunner;
+import io.chorale.kernel.Kernels;
 import io.chorale.kernel.Ops;
-import io.chorale.kernel.TorchOps;
-import io.chorale.kernel.TorchOps.WeightForm;
 import io.chorale.model.BaseModelFiles;
 import io.chorale.model.CausalLm;
 import io.chorale.model.ModelSpec;
@@ -19,11 +17,9 @@ import io.chorale.model.WeightLoader;
 import io.chorale.sched.SchedulerOptions;
 import io.chorale.serve.ServedModel;
 import io.chorale.tensor.NativeLimits;
-import io.chorale.tensor.TorchDevice;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.atomic.AtomicReference;
 import org.jboss.logging.Logger;
@@ -78,10 +74,11 @@ final class Server implements AutoCloseable {
       BaseModel text = BaseModel.of(files);
       Ops ops = ops(settings);
       CausalLm causalLm = load(files, ops, settings);
-      SchedulerOptions scheduling = scheduling(files.spec(), settings);
+      SchedulerOptions scheduling = scheduling(files.spec(), ops, settings);
       ServedModel served =
           new ServedModel(
               id,
+              files.fingerprint().replaceFirst("^sha256:", ""),
               System.currentTimeMillis() / 1000,
               text.tokenizer(),
               text.chatPrompt(),
@@ -119,7 +116,7 @@ final class Server implements AutoCloseable {
         new EngineLoop(scheduling, runner, new EngineLoop.Options(settings.maxQueued(), DRAIN_MS)));
     Server server = new Server(served, engine.get(), adapters);
     try {
-      report(adapters.startup(settings.adapterRoots()));
+      adapters.startup(settings.adapterRoots());
       WarmUp.run(server.engine());
     } catch (RuntimeException e) {
       server.close();
@@ -136,9 +133,8 @@ final class Server implements AutoCloseable {
   }
 
   private static Ops ops(ServeSettings settings) {
-    settings.threads().ifPresent(TorchDevice::threads);
-    TorchDevice device = TorchDevice.parse(settings.device().name());
-    return new TorchOps(device, device == TorchDevice.CUDA ? WeightForm.PACKED : WeightForm.DENSE);
+    int threads = settings.threads().orElseGet(() -> Runtime.getRuntime().availableProcessors());
+    return Kernels.choose(settings.kernels(), settings.device().name(), threads);
   }
 
   private static CausalLm load(BaseModelFiles files, Ops ops, ServeSettings settings) {
@@ -157,8 +153,8 @@ final class Server implements AutoCloseable {
     return loaded;
   }
 
-  private static SchedulerOptions scheduling(ModelSpec spec, ServeSettings settings) {
-    long positionBytes = 2L * Float.BYTES * spec.layers() * spec.kvWidth();
+  private static SchedulerOptions scheduling(ModelSpec spec, Ops ops, ServeSettings settings) {
+    long positionBytes = 2L * ops.kvElementBytes() * spec.layers() * spec.kvWidth();
     long blocks = settings.kvMemoryBytes() / (positionBytes * settings.kvBlockTokens());
     if (blocks < 2) {
       throw new UsageException(
@@ -195,18 +191,6 @@ final class Server implements AutoCloseable {
     return name.replaceFirst("\\.gguf$", "")
         .replaceFirst("(?i)[.-](I?Q\\d\\w*|BF16|F16|F32)$", "")
         .replaceAll("[^A-Za-z0-9._/-]+", "-");
-  }
-
-  private static void report(RestoreReport report) {
-    List<RestoreReport.Outcome> outcomes = report.outcomes();
-    for (RestoreReport.Outcome outcome : outcomes) {
-      if (outcome.kind() == RestoreReport.Kind.FAILED) {
-        LOG.errorf("adapter not served name=%s reason=%s", outcome.name(), outcome.reason());
-      } else {
-        LOG.infof(
-            "adapter name=%s version=%d %s", outcome.name(), outcome.version(), outcome.kind());
-      }
-    }
   }
 
   @Override

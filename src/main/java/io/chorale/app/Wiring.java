@@ -5,7 +5,8 @@ import io.chorale.engine.Engine;
 import io.chorale.serve.ServeAccess;
 import io.chorale.serve.ServedModel;
 import io.quarkus.arc.DefaultBean;
-import io.quarkus.runtime.Startup;
+import io.quarkus.runtime.StartupEvent;
+import jakarta.enterprise.event.Observes;
 import jakarta.enterprise.inject.Disposes;
 import jakarta.enterprise.inject.Produces;
 import jakarta.inject.Singleton;
@@ -43,10 +44,12 @@ final class Wiring {
   @Produces
   @Singleton
   @DefaultBean
-  @Startup
   Engine engine(Server server) {
     return server.engine();
   }
+
+  /** Makes whichever engine there is: where a test stands in its own, no model is loaded. */
+  void start(@Observes StartupEvent event, Engine engine) {}
 
   @Produces
   @Singleton

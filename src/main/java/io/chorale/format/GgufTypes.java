@@ -53,6 +53,20 @@ final class GgufTypes {
     return BY_ID.get(id);
   }
 
+  /**
+   * The number of a type.
+   *
+   * @throws IllegalArgumentException if GGUF does not have it
+   */
+  static int idOf(TensorType type) {
+    for (Map.Entry<Integer, TensorType> e : BY_ID.entrySet()) {
+      if (e.getValue() == type) {
+        return e.getKey();
+      }
+    }
+    throw new IllegalArgumentException("GGUF has no tensors of " + type);
+  }
+
   static String describe(int id) {
     String name = UNREAD.get(id);
     return "type id " + id + (name == null ? "" : " (" + name + ")");

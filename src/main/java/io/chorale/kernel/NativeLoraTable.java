@@ -54,9 +54,6 @@ final class NativeLoraTable implements LoraTable {
     }
     if (factors.magnitude() != null) {
       checkSize("magnitudes", factors.magnitude().length, out);
-      if (embedding) {
-        throw new IllegalArgumentException("DoRA on the embedding is not computed");
-      }
     }
     float[][] arrays = {factors.a(), factors.b(), factors.biasB(), factors.magnitude()};
     return NativeCalls.loraEntry(

@@ -77,6 +77,11 @@ public final class NativeOps implements Ops, AutoCloseable {
   }
 
   @Override
+  public int kvElementBytes() {
+    return Short.BYTES; // half precision
+  }
+
+  @Override
   public KvPages kvPages(int layers, int kvSlots, AttentionShape shape) {
     long address =
         NativeCalls.kvPages(

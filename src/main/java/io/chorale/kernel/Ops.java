@@ -38,6 +38,9 @@ public sealed interface Ops permits TorchOps, NativeOps {
   /** Brings a weight into this implementation's layout. */
   Weight weight(PackedMatrix packed);
 
+  /** Bytes that one key or value element takes in {@link #kvPages}. */
+  int kvElementBytes();
+
   /** Keys and values for {@code kvSlots} positions in each layer. */
   KvPages kvPages(int layers, int kvSlots, AttentionShape shape);
 
@@ -60,7 +63,7 @@ public sealed interface Ops permits TorchOps, NativeOps {
    */
   StepRows begin(ForwardInputs inputs, float[] inverseFrequencies, LoraTable lora);
 
-  /** {@code out[i] = table[tokenIds[i]]}, with the row's own embedding LoRA. out [rows, hidden]. */
+  /** {@code out[i] = table[tokenIds[i]]}, with the row's own embedding LoRA (or DoRA). */
   void embed(Linear table, StepRows rows, Matrix out);
 
   /**

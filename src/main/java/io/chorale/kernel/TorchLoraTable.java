@@ -107,13 +107,15 @@ final class TorchLoraTable implements LoraTable {
     }
   }
 
-  /** DoRA: magnitude over the norm of each row of the merged weight. */
+  /**
+   * DoRA: magnitude over the norm of the merged weight, per output: a row of a projection, a column
+   * of the embedding (whose table is [vocab, hidden]).
+   */
   private Tensor rowScale(int module, LoraFactors factors, Tensor a, Tensor b) {
-    if (module == embeddingModule) {
-      throw new IllegalArgumentException("DoRA on the embedding is not computed");
-    }
-    Tensor merged = torch.mm(b, a).add_(((TorchWeight) base[module]).dense());
-    Tensor norm = merged.mul_(merged).sum(1).sqrt();
+    boolean embedding = module == embeddingModule;
+    Tensor update = torch.mm(b, a);
+    Tensor merged = (embedding ? update.t() : update).add(((TorchWeight) base[module]).dense());
+    Tensor norm = merged.mul_(merged).sum(embedding ? 0 : 1).sqrt();
     return device.floats(factors.magnitude(), factors.magnitude().length).div_(norm);
   }
 

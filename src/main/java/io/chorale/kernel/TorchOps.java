@@ -87,6 +87,11 @@ public final class TorchOps implements Ops {
   }
 
   @Override
+  public int kvElementBytes() {
+    return Float.BYTES;
+  }
+
+  @Override
   public KvPages kvPages(int layers, int kvSlots, AttentionShape shape) {
     Tensor[] keys = new Tensor[layers];
     Tensor[] values = new Tensor[layers];
@@ -133,7 +138,7 @@ public final class TorchOps implements Ops {
           segment.put(TorchMatrix.of(out), entry.replacement().rowsOf(ids));
         } else {
           Tensor shrunk = entry.a().index_select(1, ids).t();
-          segment.add(TorchMatrix.of(out), torch.mm(shrunk, entry.b().t()));
+          apply(segment, entry, torch.mm(shrunk, entry.b().t()), TorchMatrix.of(out));
         }
       }
     }
@@ -212,6 +217,12 @@ public final class TorchOps implements Ops {
     if (entry.bias() != null) {
       update.add_(entry.bias());
     }
+    apply(segment, entry, update, y);
+  }
+
+  /** Adds the update to the segment's rows; with DoRA scales their sum. */
+  private static void apply(
+      TorchStepRows.Segment segment, TorchLoraTable.Entry entry, Tensor update, Tensor y) {
     if (entry.rowScale() == null) {
       segment.add(y, update);
     } else {

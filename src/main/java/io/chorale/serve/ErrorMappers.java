@@ -13,6 +13,7 @@ import jakarta.ws.rs.core.HttpHeaders;
 import jakarta.ws.rs.core.MediaType;
 import jakarta.ws.rs.core.Response;
 import jakarta.ws.rs.core.UriInfo;
+import java.io.IOException;
 import org.jboss.logging.Logger;
 import org.jboss.resteasy.reactive.server.ServerExceptionMapper;
 import org.jboss.resteasy.reactive.server.SimpleResourceInfo;
@@ -117,6 +118,9 @@ class ErrorMappers {
 
   @ServerExceptionMapper
   Response unexpected(Throwable e) {
+    if (e instanceof IOException && "Request too large".equals(e.getMessage())) {
+      return response(BodyLimit.tooLarge()); // a body in chunks; Quarkus has answered 413 already
+    }
     LOG.error("request failed", e);
     return response(ApiError.internal("The server failed to answer; its log says why."));
   }

@@ -9,6 +9,8 @@ import java.util.Set;
  * thread.
  *
  * @param id the {@code model} value that means the base without an adapter
+ * @param fingerprint identity of the base's weights, hexadecimal; part of {@code
+ *     system_fingerprint}
  * @param createdEpochS seconds since 1970, shown in {@code /v1/models}
  * @param chatPrompt null if the model has no chat template: chat is then refused
  * @param endTokenIds any of these ends a generation unless the request says {@code ignore_eos}
@@ -17,6 +19,7 @@ import java.util.Set;
  */
 public record ServedModel(
     String id,
+    String fingerprint,
     long createdEpochS,
     Tokenizer tokenizer,
     ChatPrompt chatPrompt,

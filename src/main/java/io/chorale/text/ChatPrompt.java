@@ -1,8 +1,10 @@
 package io.chorale.text;
 
 import java.util.HashMap;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 
 /**
  * A conversation to prompt ids, as transformers' {@code apply_chat_template(tokenize=True)}, with
@@ -45,7 +47,7 @@ public final class ChatPrompt {
       Map<String, Object> extra)
       throws TemplateException {
     Map<String, Object> given = new HashMap<>(extra);
-    given.put("messages", messages);
+    given.put("messages", messages.stream().map(ChatPrompt::tidied).toList());
     given.put("tools", tools);
     UserTextMask mask = new UserTextMask(tokenizer.controls(), given);
     Map<String, Object> context = new HashMap<>(globals);
@@ -54,5 +56,23 @@ public final class ChatPrompt {
     context.put("add_generation_prompt", addGenerationPrompt);
     String prompt = tokenizer.guard(template.render(context));
     return tokenizer.encode(mask.restore(prompt), false);
+  }
+
+  /**
+   * A message as transformers hands it to the template: without null fields, and with the model's
+   * thoughts under both names that templates ask for.
+   */
+  private static Map<String, Object> tidied(Map<String, Object> message) {
+    Map<String, Object> tidy = new LinkedHashMap<>(message);
+    tidy.values().removeIf(Objects::isNull);
+    for (String name : new String[] {"reasoning_content", "thinking", "reasoning"}) {
+      if (tidy.get(name) != null) {
+        Object thoughts = tidy.get(name);
+        tidy.put("reasoning_content", thoughts);
+        tidy.putIfAbsent("thinking", thoughts);
+        break;
+      }
+    }
+    return tidy;
   }
 }

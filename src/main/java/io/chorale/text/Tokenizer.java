@@ -86,6 +86,15 @@ public final class Tokenizer {
   }
 
   /**
+   * The text of a {@code tokenizer.json} for a GGUF file's {@code tokenizer.ggml.*} keys.
+   *
+   * @throws IllegalArgumentException as {@link #fromGguf}
+   */
+  public static String jsonOfGguf(Map<String, Object> ggufMetadata) {
+    return new GgufVocabulary(ggufMetadata).tokenizerJson().toString();
+  }
+
+  /**
    * @param parseSpecial true: added tokens in the text are recognised, as in Hugging Face; false:
    *     the spelling of a control token is ordinary text and never becomes its id
    * @throws IllegalArgumentException naming the char index of a lone surrogate

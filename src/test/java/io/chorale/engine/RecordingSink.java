@@ -51,8 +51,12 @@ public final class RecordingSink implements TokenSink {
 
   /** Waits for the end; a minute is for a hung engine, not for a slow one. */
   public FinishReason await() {
+    return await(60);
+  }
+
+  public FinishReason await(int seconds) {
     try {
-      return end.get(60, TimeUnit.SECONDS);
+      return end.get(seconds, TimeUnit.SECONDS);
     } catch (Exception e) {
       throw new AssertionError("the sequence did not end", e);
     }

@@ -115,15 +115,18 @@ abstract class OpsContract {
             null,
             null);
     LoraFactors whole = new LoraFactors(0, 1, null, null, null, null, replacement);
-    int[] slots = {-1, 0, 1, 0};
-    int[] ids = {7, 7, 7, 49};
+    float[] magnitude = Reference.gaussian(random, hidden, 1);
+    LoraFactors dora = new LoraFactors(3, 0.5f, low.a(), low.b(), null, magnitude, null);
+    int[] slots = {-1, 0, 1, 0, 2};
+    int[] ids = {7, 7, 7, 49, 11};
     float[] y = new float[ids.length * hidden];
     // When
     try (Scope scope = Scope.open()) {
       Weight weight = ops().weight(packed);
-      LoraTable table = ops().loraTable(2, new Weight[] {weight}, 0);
+      LoraTable table = ops().loraTable(3, new Weight[] {weight}, 0);
       table.fill(0, 0, low);
       table.fill(1, 0, whole);
+      table.fill(2, 0, dora);
       ForwardInputs plain = decodeRows(slots);
       System.arraycopy(ids, 0, plain.tokenIds(), 0, ids.length);
       Matrix out = ops().matrix(ids.length, hidden);
@@ -138,10 +141,8 @@ abstract class OpsContract {
     double[][] other = Reference.doubles(replacement);
     for (int row = 0; row < ids.length; row++) {
       double[] want = (slots[row] == 1 ? other : base)[ids[row]].clone();
-      for (int i = 0; slots[row] == 0 && i < hidden; i++) {
-        for (int r = 0; r < 3; r++) {
-          want[i] += 0.5 * low.a()[r * vocab + ids[row]] * low.b()[i * 3 + r];
-        }
+      for (int i = 0; (slots[row] == 0 || slots[row] == 2) && i < hidden; i++) {
+        want[i] = Reference.adaptedEmbedding(base, ids[row], i, slots[row] == 2 ? dora : low);
       }
       assertRow(want, y, row, embeddingTolerance(), "row " + row);
     }

@@ -50,6 +50,23 @@ final class Reference {
     }
   }
 
+  /** Column {@code h} of one token's embedding; with DoRA its norm runs over the vocabulary. */
+  static double adaptedEmbedding(double[][] table, int id, int h, LoraFactors lora) {
+    double norm = 0;
+    double wanted = 0;
+    int vocab = table.length;
+    for (int token = 0; token < vocab; token++) {
+      double merged = table[token][h];
+      for (int r = 0; r < lora.rank(); r++) {
+        merged +=
+            (double) lora.scaling() * lora.a()[r * vocab + token] * lora.b()[h * lora.rank() + r];
+      }
+      norm += merged * merged;
+      wanted = token == id ? merged : wanted;
+    }
+    return lora.magnitude() == null ? wanted : wanted * lora.magnitude()[h] / Math.sqrt(norm);
+  }
+
   static double[] product(double[][] w, double[] x) {
     double[] y = new double[w.length];
     for (int o = 0; o < w.length; o++) {

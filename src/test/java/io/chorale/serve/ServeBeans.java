@@ -64,6 +64,7 @@ public class ServeBeans {
                 + "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}");
     return new ServedModel(
         BASE,
+        "0123456789abcdef",
         1_700_000_000,
         tokenizer,
         new ChatPrompt(tokenizer, template, Map.of()),

@@ -119,6 +119,20 @@ class ChatPromptTest {
   }
 
   @Test
+  void nullFieldsAreUndefinedAndThoughtsGoByBothNames() throws TemplateException {
+    GoldenTokenizer golden = GoldenTokenizer.of("qwen2-style");
+    ChatPrompt prompt =
+        prompt(
+            golden,
+            "{{ messages[0].content is defined }} {{ messages[0].thinking }} "
+                + "{{ messages[0].reasoning_content }}");
+    Map<String, Object> message = new HashMap<>(Map.of("role", "assistant", "reasoning", "hm"));
+    message.put("content", null);
+    int[] ids = prompt.encode(List.of(message), null, false, Map.of());
+    assertEquals("False hm hm", golden.tokenizer().decode(ids, false));
+  }
+
+  @Test
   void halfACharacterInAMessageIsRefused() throws TemplateException {
     // Given
     GoldenTokenizer golden = GoldenTokenizer.of("smollm2");

@@ -71,6 +71,12 @@ public final class BaseModelStore {
     return model.isPresent() ? named(model.get()) : defaultModel();
   }
 
+  /** The default model if the cache holds it whole; asks nobody for it. */
+  public Optional<Path> cachedDefault() throws IOException {
+    Path file = cache.resolve(defaultModel.fileName());
+    return inspect(file).isEmpty() ? Optional.of(file) : Optional.empty();
+  }
+
   private Path named(String model) {
     try {
       Path path = Path.of(model);

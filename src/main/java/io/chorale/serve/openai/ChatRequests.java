@@ -347,7 +347,7 @@ class ChatRequests {
   }
 
   private AnswerFormat.Head head(String prefix, SamplingFields sampling, AdapterLease lease) {
-    String fingerprint = "fp_" + String.format("%08x", model.id().hashCode());
+    String fingerprint = "fp_" + model.fingerprint().replaceFirst("^sha256:", "").substring(0, 10);
     return new AnswerFormat.Head(
         prefix + UUID.randomUUID().toString().replace("-", ""),
         System.currentTimeMillis() / 1000,

@@ -31,6 +31,8 @@ final class ChatStream {
   private static final Logger LOG = Logger.getLogger(ChatStream.class);
   private static final byte[] DONE = "[DONE]".getBytes(StandardCharsets.UTF_8);
 
+  private static final int EVENTS_AT_ONCE = 256;
+
   /** Unsent bytes of one stream before its client counts as gone. */
   static final int SSE_CAP_BYTES = 8 << 20;
 
@@ -150,7 +152,11 @@ final class ChatStream {
       }
       answer.complete(null);
     }
-    for (Event event = events.poll(); event != null; event = events.poll()) {
+    for (int i = 0; i < EVENTS_AT_ONCE; i++) {
+      Event event = events.poll();
+      if (event == null) {
+        return;
+      }
       try {
         take(event);
       } catch (RuntimeException e) {
@@ -161,6 +167,7 @@ final class ChatStream {
         released();
       }
     }
+    schedule(); // the loop's other requests, and our own writes, have their turn first
   }
 
   private void take(Event event) {
@@ -240,6 +247,9 @@ final class ChatStream {
     if (setup.lease() != null) {
       setup.lease().close();
     }
+    LOG.debugf(
+        "request finished id=%s model=%s choices=%d gone=%s",
+        setup.head().id(), setup.head().model(), setup.choices().size(), gone);
     if (answered) {
       return;
     }

@@ -304,6 +304,18 @@ class ChatCompletionsIT {
   }
 
   @Test
+  void generationPromptCanBeLeftOut() {
+    // Given
+    engine.say(Then.STOP, Words.letters("x"));
+    // When
+    Http.chat("\"add_generation_prompt\":false");
+    // Then
+    assertArrayEquals(
+        ServeBeans.tokenizer().encode("<|im_start|>user\nHi<|im_end|>\n", true),
+        engine.requests.get(0).promptIds());
+  }
+
+  @Test
   void toolMessagesOfTheHistoryAreTakenAlong() {
     // Given
     engine.say(Then.STOP, Words.letters("x"));

@@ -76,6 +76,29 @@ class HangUpIT {
   }
 
   @Test
+  void clientThatDoesNotReadIsCutOffAndReturnsTheLease() throws IOException {
+    // Given more than the cap and what the sockets' buffers hold
+    engine.say(Then.HANG, Words.letters("abcdefgh".repeat(20_000)));
+    try (Socket socket = request("\"stream\":true,\"ignore_eos\":true")) {
+      await(() -> engine.requests.size() == 1);
+      // When nothing is read, then
+      await(() -> leases() == 0);
+      assertTrue(!socket.isClosed());
+    }
+    assertEquals(List.of(0), engine.aborted.stream().distinct().toList());
+  }
+
+  @Test
+  void clientThatReadsGetsAllOfALongBurst() {
+    // Given
+    engine.say(Then.STOP, Words.letters("abcdefgh".repeat(5_000)));
+    // When
+    Http.Answer answer = Http.chatWith(ADAPTER, "\"stream\":true");
+    // Then
+    assertEquals("abcdefgh".repeat(5_000), ChatCompletionsIT.streamed(answer, 0));
+  }
+
+  @Test
   void finishedAndRefusedRequestsReturnTheirLeases() {
     // Given
     engine.say(Then.STOP, Words.letters("Hi"));

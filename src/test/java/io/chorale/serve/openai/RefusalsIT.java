@@ -13,6 +13,13 @@ import io.chorale.serve.Words;
 import io.quarkus.test.junit.QuarkusTest;
 import io.quarkus.test.junit.TestProfile;
 import jakarta.inject.Inject;
+import java.io.ByteArrayInputStream;
+import java.io.IOException;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpRequest.BodyPublishers;
+import java.net.http.HttpResponse;
+import java.net.http.HttpResponse.BodyHandlers;
 import java.util.List;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -274,6 +281,26 @@ class RefusalsIT {
     // Then
     assertEquals(413, answer.status());
     assertEquals("request_too_large", answer.errorCode());
+  }
+
+  @Test
+  void bodyOverTheLimitInChunksIs413Too() throws IOException, InterruptedException {
+    // Given
+    byte[] body = new byte[9 << 20];
+    HttpRequest request =
+        HttpRequest.newBuilder(Http.uri(CHAT))
+            .header("Content-Type", "application/json")
+            .header("Authorization", "Bearer " + ServeBeans.API_KEY)
+            .POST(BodyPublishers.ofInputStream(() -> new ByteArrayInputStream(body)))
+            .build();
+    // When
+    HttpResponse<String> answer =
+        HttpClient.newBuilder()
+            .version(HttpClient.Version.HTTP_1_1)
+            .build()
+            .send(request, BodyHandlers.ofString());
+    // Then
+    assertEquals(413, answer.statusCode());
   }
 
   @Test
