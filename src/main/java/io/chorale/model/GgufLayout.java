@@ -191,19 +191,10 @@ final class GgufLayout implements BaseModelFiles.Layout {
 
   @Override
   public String tensorName(ModuleId id, String kind) {
-    String block =
-        switch (id.target()) {
-          case Q_PROJ -> "attn_q";
-          case K_PROJ -> "attn_k";
-          case V_PROJ -> "attn_v";
-          case O_PROJ -> "attn_output";
-          case GATE_PROJ -> "ffn_gate";
-          case UP_PROJ -> "ffn_up";
-          case DOWN_PROJ -> "ffn_down";
-          case EMBED_TOKENS -> "token_embd";
-          case LM_HEAD -> "output";
-        };
-    return (id.target().perLayer() ? "blk." + id.layer() + "." : "") + block + "." + kind;
+    return (id.target().perLayer() ? "blk." + id.layer() + "." : "")
+        + id.target().ggufName()
+        + "."
+        + kind;
   }
 
   @Override

@@ -153,22 +153,8 @@ public final class GgufReader {
                             .filter(layer -> layer != ModuleId.NO_LAYER)
                             .map(layer -> "blk." + layer + ".")
                             .orElse("")
-                        + ggufName(id.target()),
+                        + id.target().ggufName(),
                     id));
     return byName;
-  }
-
-  private static String ggufName(LoraTarget target) {
-    return switch (target) {
-      case Q_PROJ -> "attn_q";
-      case K_PROJ -> "attn_k";
-      case V_PROJ -> "attn_v";
-      case O_PROJ -> "attn_output";
-      case GATE_PROJ -> "ffn_gate";
-      case UP_PROJ -> "ffn_up";
-      case DOWN_PROJ -> "ffn_down";
-      case EMBED_TOKENS -> "token_embd";
-      case LM_HEAD -> "output";
-    };
   }
 }

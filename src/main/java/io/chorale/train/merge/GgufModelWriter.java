@@ -50,7 +50,7 @@ final class GgufModelWriter {
           vector(block + "attn_k_norm.weight", model.base().norm("k", id.layer()));
         }
       }
-      String name = (id.target().perLayer() ? block : "") + ggmlName(id.target());
+      String name = (id.target().perLayer() ? block : "") + id.target().ggufName();
       MergedMatrix sizes = model.matrix(id);
       TensorType type = type(id, sizes);
       int[] rows = pairedRows(id);
@@ -93,20 +93,6 @@ final class GgufModelWriter {
       }
     }
     vector("rope_freqs.weight", factors);
-  }
-
-  private static String ggmlName(LoraTarget target) {
-    return switch (target) {
-      case Q_PROJ -> "attn_q";
-      case K_PROJ -> "attn_k";
-      case V_PROJ -> "attn_v";
-      case O_PROJ -> "attn_output";
-      case GATE_PROJ -> "ffn_gate";
-      case UP_PROJ -> "ffn_up";
-      case DOWN_PROJ -> "ffn_down";
-      case EMBED_TOKENS -> "token_embd";
-      case LM_HEAD -> "output";
-    };
   }
 
   /**
