@@ -91,11 +91,6 @@ public final class NativeOps implements Ops, AutoCloseable {
   }
 
   @Override
-  public int kvElementBytes() {
-    return Short.BYTES;
-  }
-
-  @Override
   public LoraTable loraTable(int slots, Weight[] base, int embeddingModule) {
     return new NativeLoraTable(slots, base, embeddingModule);
   }

@@ -44,9 +44,6 @@ public sealed interface Ops permits TorchOps, NativeOps {
   /** Keys and values for {@code kvSlots} positions in each layer. */
   KvPages kvPages(int layers, int kvSlots, AttentionShape shape);
 
-  /** Bytes of one key or value element in {@link KvPages}. */
-  int kvElementBytes();
-
   /**
    * An empty table.
    *

@@ -106,11 +106,6 @@ public final class TorchOps implements Ops {
   }
 
   @Override
-  public int kvElementBytes() {
-    return Float.BYTES;
-  }
-
-  @Override
   public LoraTable loraTable(int slots, Weight[] base, int embeddingModule) {
     return new TorchLoraTable(
         device, slots, base, embeddingModule, packed -> TorchWeight.dense(packed, device));
