@@ -24,10 +24,6 @@ inline size_t roundUp(size_t n, size_t to) { return (n + to - 1) / to * to; }
 
 // Zeroed, aligned to a cache line; throws std::bad_alloc.
 void* allocate(size_t bytes);
-
-// Zeroed whole pages that take memory only once they are touched; throws std::bad_alloc.
-void* reservePages(size_t bytes);
-void releasePages(void* pages, size_t bytes);
 void release(void* memory);
 
 template <typename T>
@@ -121,17 +117,17 @@ struct LoraSource {  // host factors; biasB and magnitude may be null
 struct KvPages {
   int layers, kvSlots, heads, kvHeads, headDim, window;
   int width;          // headDim padded to 16
-  size_t slotsPadded;  // to 16
-  size_t keyBytes, valueBytes;
-  uint16_t* keys;      // [layer][kvHead][kvSlot / 16][headDim][16]
-  uint16_t* values;    // [layer][kvHead][kvSlot][width]
+  size_t pairHalves;   // of 16 slots' keys and values of one head
+  // [kvSlot / 16][layer][kvHead] pairs of keys [headDim][16] and values [16][width]: memory is
+  // touched as slots are used, not once per layer and head, so that huge pages cost nothing.
+  uint16_t* pairs;
   KvPages(int layers, int kvSlots, int heads, int kvHeads, int headDim, int window);
   ~KvPages();
-  uint16_t* keysOf(int layer, int kvHead) const {
-    return keys + (size_t(layer) * kvHeads + kvHead) * slotsPadded * headDim;
+  uint16_t* keys(int layer, int kvHead, size_t slot) const {
+    return pairs + ((slot / 16 * layers + layer) * kvHeads + kvHead) * pairHalves;
   }
-  uint16_t* valuesOf(int layer, int kvHead) const {
-    return values + (size_t(layer) * kvHeads + kvHead) * slotsPadded * width;
+  uint16_t* values(int layer, int kvHead, size_t slot) const {
+    return keys(layer, kvHead, slot) + headDim * 16 + slot % 16 * width;
   }
 };
 

@@ -48,36 +48,37 @@ static void siluMul(float* gate, const float* up, size_t n) {
 // result does not depend on how its prompt was cut.
 constexpr int SPAN = 64;
 
-// Keys of positions start .. end-1 as [SPAN / 16][headDim][16] float32.
-INLINE void loadKeys(const AttendArgs& a, int start, int end, float* out) {
-  const uint16_t* keys = a.pages->keysOf(a.layer, a.kvHead);
-  const int dim = a.pages->headDim;
-  for (int p = start; p < end; p += 16, out += dim * 16) {
-    if (a.blockTokens % 16 == 0) {
-      size_t slot = size_t(a.table[p / a.blockTokens]) * a.blockTokens + p % a.blockTokens;
-      const uint16_t* k = keys + slot * dim;
-      for (int d = 0; d < dim; d++) store(out + d * 16, loadHalf(k + d * 16));
-      continue;
-    }
-    for (int i = 0; i < 16 && p + i < end; i++) {
-      size_t slot = size_t(a.table[(p + i) / a.blockTokens]) * a.blockTokens + (p + i) % a.blockTokens;
-      const uint16_t* k = keys + slot / 16 * dim * 16 + slot % 16;
-      for (int d = 0; d < dim; d++) out[d * 16 + i] = halfToFloat(k[d * 16]);
-    }
+INLINE size_t slotOf(const AttendArgs& a, int position) {
+  return size_t(a.table[position / a.blockTokens]) * a.blockTokens + position % a.blockTokens;
+}
+
+INLINE void prefetchSpan(const AttendArgs& a, int start, int end) {
+  if (a.blockTokens % 16 != 0) return;
+  for (int p = start; p < end; p += 16) {
+    const char* pair = reinterpret_cast<const char*>(a.pages->keys(a.layer, a.kvHead, slotOf(a, p)));
+    for (size_t i = 0; i < 2 * a.pages->pairHalves; i += 64) __builtin_prefetch(pair + i);
   }
 }
 
-// Values of positions start .. end-1 as [SPAN][width] float32.
-INLINE void loadValues(const AttendArgs& a, int start, int end, float* out) {
-  const uint16_t* values = a.pages->valuesOf(a.layer, a.kvHead);
-  const int width = a.pages->width;
-  for (int p = start; p < end;) {
-    int offset = p % a.blockTokens;
-    int run = a.blockTokens - offset < end - p ? a.blockTokens - offset : end - p;
-    const uint16_t* v = values + (size_t(a.table[p / a.blockTokens]) * a.blockTokens + offset) * width;
-    for (int i = 0; i < run * width; i += 16) store(out + i, loadHalf(v + i));
-    p += run;
-    out += run * width;
+// Positions start .. end-1: keys as [SPAN / 16][headDim][16], values as [SPAN][width], float32.
+INLINE void loadSpan(const AttendArgs& a, int start, int end, float* keys, float* values) {
+  const KvPages& kv = *a.pages;
+  const int dim = kv.headDim, width = kv.width;
+  for (int p = start; p < end; p += 16, keys += dim * 16, values += 16 * width) {
+    if (a.blockTokens % 16 == 0) {
+      const uint16_t* pair = kv.keys(a.layer, a.kvHead, slotOf(a, p));
+      for (int d = 0; d < dim; d++) store(keys + d * 16, loadHalf(pair + d * 16));
+      pair += dim * 16;
+      for (int i = 0; i < 16 * width; i += 16) store(values + i, loadHalf(pair + i));
+      continue;
+    }
+    for (int i = 0; i < 16 && p + i < end; i++) {
+      size_t slot = slotOf(a, p + i);
+      const uint16_t* k = kv.keys(a.layer, a.kvHead, slot) + slot % 16;
+      for (int d = 0; d < dim; d++) keys[d * 16 + i] = halfToFloat(k[d * 16]);
+      const uint16_t* v = kv.values(a.layer, a.kvHead, slot);
+      for (int d = 0; d < width; d += 16) store(values + i * width + d, loadHalf(v + d));
+    }
   }
 }
 
@@ -162,8 +163,8 @@ static void attend(const AttendArgs& a) {
   int begin = kv.window == 0 ? 0 : a.positions[a.first] - kv.window + 1;
   for (int start = begin > 0 ? begin / SPAN * SPAN : 0; start < last; start += SPAN) {
     int end = start + SPAN < last ? start + SPAN : last;
-    loadKeys(a, start, end, spanKeys);
-    loadValues(a, start, end, spanValues);
+    loadSpan(a, start, end, spanKeys, spanValues);
+    prefetchSpan(a, end, end + SPAN < last ? end + SPAN : last);
     for (int i = 0; i < a.n; i++) {
       int position = a.positions[a.first + i];
       int low = kv.window == 0 ? 0 : position - kv.window + 1 - start;

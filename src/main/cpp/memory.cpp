@@ -98,28 +98,6 @@ BlockPool& pool() {
 
 }  // namespace
 
-// The KV cache takes small pages on purpose: its heads lie apart, and a huge page for the first
-// token of each would take hundreds of megabytes.
-void* reservePages(size_t bytes) {
-#if defined(__linux__)
-  void* pages = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (pages == MAP_FAILED) throw std::bad_alloc();
-  madvise(pages, bytes, MADV_NOHUGEPAGE);
-  return pages;
-#else
-  return allocate(bytes);
-#endif
-}
-
-void releasePages(void* pages, size_t bytes) {
-#if defined(__linux__)
-  if (pages != nullptr) munmap(pages, bytes);
-#else
-  (void)bytes;
-  release(pages);
-#endif
-}
-
 void* allocate(size_t bytes) {
   size_t whole = roundUp(bytes + 64, 64) + HEADER;  // vector loads may run past the end
   if (whole < SMALL) {

@@ -68,19 +68,12 @@ void siluMul(Context& context, float* gate, const float* up, size_t count) {
 KvPages::KvPages(int layers, int kvSlots, int heads, int kvHeads, int headDim, int window)
     : layers(layers), kvSlots(kvSlots), heads(heads), kvHeads(kvHeads), headDim(headDim),
       window(window), width(int(roundUp(headDim, 16))) {
-  slotsPadded = roundUp(kvSlots, 16);
-  size_t heads2 = 2 * slotsPadded * layers * kvHeads;
-  constexpr size_t PAST_THE_END = 64;  // vector loads may run past the end
-  keyBytes = heads2 * headDim + PAST_THE_END;
-  valueBytes = heads2 * width + PAST_THE_END;
-  keys = static_cast<uint16_t*>(reservePages(keyBytes));
-  values = static_cast<uint16_t*>(reservePages(valueBytes));
+  pairHalves = size_t(16) * (headDim + width);
+  pairs = static_cast<uint16_t*>(
+      allocate(2 * pairHalves * layers * kvHeads * (roundUp(kvSlots, 16) / 16)));
 }
 
-KvPages::~KvPages() {
-  releasePages(keys, keyBytes);
-  releasePages(values, valueBytes);
-}
+KvPages::~KvPages() { release(pairs); }
 
 namespace {
 
@@ -105,8 +98,8 @@ void ropeAndStoreKv(const Step& step, float* q, float* k, const float* v, KvPage
       float* key = k + (size_t(row) * kvHeads + h) * dim;
       const float* value = v + (size_t(row) * kvHeads + h) * dim;
       rotate(key, cos, sin, dim / 2);
-      uint16_t* toKey = pages.keysOf(layer, h) + slot / 16 * dim * 16 + slot % 16;
-      uint16_t* toValue = pages.valuesOf(layer, h) + slot * pages.width;
+      uint16_t* toKey = pages.keys(layer, h, slot) + slot % 16;
+      uint16_t* toValue = pages.values(layer, h, slot);
       for (int d = 0; d < dim; d++) {
         toKey[size_t(d) * 16] = floatToHalf(key[d]);
         toValue[d] = floatToHalf(value[d]);
