@@ -21,7 +21,9 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Optional;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.atomic.AtomicReference;
+import java.util.function.IntConsumer;
 import org.jboss.logging.Logger;
 
 /**
@@ -145,12 +147,21 @@ final class Server implements AutoCloseable {
         spec.name(), spec.family(), spec.layers(), spec.hidden(), spec.vocab(), ops.name());
     StepLimits limits =
         new StepLimits(settings.maxBatchTokens(), Math.min(settings.maxBatchTokens(), LOGIT_ROWS));
-    LoadProgress progress = new LoadProgress(spec.layers());
-    CausalLm loaded = new WeightLoader(files, ops).load(limits, progress::layerDone);
+    CausalLm loaded = new WeightLoader(files, ops).load(limits, progressEveryTwoSeconds(spec));
     LOG.infof(
         "weights loaded bytes=%d took_ms=%d",
         loaded.weightBytes(), (System.nanoTime() - start) / 1_000_000);
     return loaded;
+  }
+
+  private static IntConsumer progressEveryTwoSeconds(ModelSpec spec) {
+    AtomicLong last = new AtomicLong(System.nanoTime());
+    return done -> {
+      if (System.nanoTime() - last.get() >= 2_000_000_000L && done < spec.layers()) {
+        LOG.infof("loading weights layers=%d/%d", done, spec.layers());
+        last.set(System.nanoTime());
+      }
+    };
   }
 
   private static SchedulerOptions scheduling(ModelSpec spec, Ops ops, ServeSettings settings) {
