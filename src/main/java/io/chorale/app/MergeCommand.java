@@ -111,7 +111,7 @@ final class MergeCommand implements Callable<Integer> {
           out);
       if (result.untied()) {
         text.println(
-            "the adapter changes only one of embedding and head: the head has weights of its own now");
+            "the adapter makes embedding and head differ: the head has weights of its own now");
       }
       if (chosen.gguf() && base.spec().slidingWindow() > 0) {
         text.printf(

@@ -14,6 +14,12 @@ public final class SurvivalReport {
   /** Below this share the merged model mostly behaves like the base. */
   static final double LITTLE = 0.8;
 
+  private static final String ADVICE =
+      """
+      Serve the adapter unmerged (exact, and many share one base), or merge --to hf-f16, gguf-f16
+      or gguf-q8_0.
+      """;
+
   /** Sums over the elements of the matrices. */
   private static final class Sums {
     private double kd;
@@ -96,18 +102,25 @@ public final class SurvivalReport {
     out.append("  layer   update/weights   survival      noise\n");
     layers.forEach((layer, sums) -> line(out, Integer.toString(layer), sums));
     line(out, "all", all);
-    if (all.survival() < LITTLE || all.noise() > all.survival()) {
+    if (all.survival() < LITTLE) {
       out.append(
           String.format(
               Locale.ROOT,
               """
-              WARNING: %.0f %% of the update survives, with noise of %.0f %% of its size. The steps between
-              4-bit values are larger than the update, so this file mostly behaves like the base.
-              Serve the adapter unmerged (exact, and many share one base), or merge --to hf-f16, gguf-f16
-              or gguf-q8_0.
+              WARNING: %.0f %% of the update survives. The steps between 4-bit values are larger than the
+              update, so this model mostly behaves like the base.
               """,
-              100 * all.survival(),
-              100 * all.noise()));
+              100 * all.survival()));
+      out.append(ADVICE);
+    } else if (all.noise() > 1) {
+      out.append(
+          String.format(
+              Locale.ROOT,
+              """
+              WARNING: rounding adds noise of %.1f times the size of the update, which is lost in it.
+              """,
+              all.noise()));
+      out.append(ADVICE);
     }
     return out.toString();
   }
