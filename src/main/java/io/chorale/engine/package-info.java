@@ -5,6 +5,6 @@
  * io.chorale.engine.TokenSink}. Names, files, JSON, HTTP and text stay outside: an adapter is an
  * int key here.
  *
- * <p>May import: sched, model, lora, kernel, tensor.
+ * <p>May import: sched, model, lora, kernel.
  */
 package io.chorale.engine;

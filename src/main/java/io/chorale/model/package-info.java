@@ -3,6 +3,6 @@
  * readable forward pass ({@link io.chorale.model.CausalLm}) over {@code kernel.Ops}. Loading is
  * single-threaded; the forward pass belongs to the engine thread.
  *
- * <p>May import: lora, kernel, tensor, format, quant.
+ * <p>May import: lora, kernel, format, quant.
  */
 package io.chorale.model;
