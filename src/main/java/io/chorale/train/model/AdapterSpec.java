@@ -1,0 +1,42 @@
+package io.chorale.train.model;
+
+import java.util.List;
+import java.util.Map;
+
+/**
+ * The adapter that is trained, in PEFT's terms ({@code LoraConfig}).
+ *
+ * @param rank r, 1 or more
+ * @param alpha the update is scaled by alpha / r, with rsLoRA by alpha / sqrt(r)
+ * @param dropout on the input of A, 0 or more and below 1
+ * @param targetModules short names such as {@code q_proj}, one regular expression over full names,
+ *     or {@code all-linear}: every linear layer but the head
+ * @param rankPattern ranks of modules whose name ends with the key (a regular expression), as PEFT
+ * @param alphaPattern alphas, likewise
+ * @param modulesToSave modules trained whole and saved beside the factors, such as {@code lm_head}
+ */
+public record AdapterSpec(
+    TrainMethod method,
+    int rank,
+    float alpha,
+    float dropout,
+    List<String> targetModules,
+    Map<String, Integer> rankPattern,
+    Map<String, Float> alphaPattern,
+    List<String> modulesToSave) {
+  public AdapterSpec {
+    if (rank < 1) {
+      throw new IllegalArgumentException("rank is %d, wanted 1 or more".formatted(rank));
+    }
+    if (!(alpha > 0) || Float.isInfinite(alpha)) {
+      throw new IllegalArgumentException("alpha is %s, wanted more than 0".formatted(alpha));
+    }
+    if (!(dropout >= 0 && dropout < 1)) {
+      throw new IllegalArgumentException("dropout is %s, wanted 0 to below 1".formatted(dropout));
+    }
+    targetModules = List.copyOf(targetModules);
+    rankPattern = Map.copyOf(rankPattern);
+    alphaPattern = Map.copyOf(alphaPattern);
+    modulesToSave = List.copyOf(modulesToSave);
+  }
+}
