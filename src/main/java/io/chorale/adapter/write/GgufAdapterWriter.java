@@ -29,7 +29,8 @@ import java.util.Map;
  * <p>llama.cpp knows one {@code adapter.lora.alpha} and scales each module by alpha / rank. rsLoRA
  * and alpha patterns scale otherwise; alpha is then what most modules need, and the remaining
  * factor of the others is multiplied into their lora_b, in float32. Rows of q and k of the Llama
- * architecture are put in llama.cpp's rotary order.
+ * architecture are put in llama.cpp's rotary order. BF16 becomes F32, or llama.cpp would round the
+ * activations to BF16 too (0.02 nats on a tiny model); F16 stays.
  */
 public final class GgufAdapterWriter {
   private GgufAdapterWriter() {}
@@ -101,9 +102,8 @@ public final class GgufAdapterWriter {
     TensorData a = embedding ? HostTensors.transpose(module.a()) : module.a();
     TensorData b = module.b();
     double factor = (double) module.scaling() * module.rank() / alpha;
-    if ((float) factor != 1f) {
-      b = times(b, factor);
-    }
+    a = a.type() == TensorType.BF16 ? times(a, 1) : a;
+    b = (float) factor != 1f || b.type() == TensorType.BF16 ? times(b, factor) : b;
     int heads = rotaryHeads(id.target(), spec);
     b = heads == 0 ? b : HostTensors.permuteRows(b, heads);
     tensors.add(named(a, base + ".weight.lora_a"));
