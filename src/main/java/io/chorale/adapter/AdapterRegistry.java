@@ -94,19 +94,58 @@ public final class AdapterRegistry implements LoraSource {
    * @throws java.io.UncheckedIOException if the registration cannot be remembered; nothing changed
    */
   public AdapterInfo register(String name, Path dir, RegisterOptions options) {
-    requireName(name);
-    Path real = jail.resolve(dir);
-    return names.alone(name, () -> loadAndPublish(name, real, options));
+    return register(name, dir, options, candidate -> {});
   }
 
-  private AdapterInfo loadAndPublish(String name, Path real, RegisterOptions options) {
+  /** Tries a version that no name means yet; throws to keep it from being published. */
+  @FunctionalInterface
+  public interface Trial {
+    void run(Candidate candidate);
+  }
+
+  /**
+   * A version that is loaded and checked, but not published.
+   *
+   * @param adapterKey for requests to the engine, which must have ended when the trial returns
+   * @param sha256 of its files, as in {@link AdapterInfo}
+   */
+  public record Candidate(int adapterKey, String sha256) {}
+
+  /**
+   * As {@link #register(String, Path, RegisterOptions)}, but publishes only what passes a trial.
+   *
+   * @throws RuntimeException the trial's own; then nothing has changed
+   */
+  public AdapterInfo register(String name, Path dir, RegisterOptions options, Trial trial) {
+    requireName(name);
+    Path real = jail.resolve(dir);
+    return names.alone(name, () -> loadAndPublish(name, real, options, trial));
+  }
+
+  private AdapterInfo loadAndPublish(String name, Path real, RegisterOptions options, Trial trial) {
     requireExpected(name, options);
     AdapterRef ref = new AdapterRef(name, manifest.nextVersion(name));
     AdapterLoader.Loaded loaded = load(ref, real);
+    int key = lastKey.incrementAndGet();
+    weightsByKey.put(key, loaded.weights());
+    boolean published = false;
+    try {
+      trial.run(new Candidate(key, loaded.sha256()));
+      remember(name, real, ref, loaded);
+      AdapterInfo info = publish(ref, loaded, key);
+      published = true;
+      return info;
+    } finally {
+      if (!published) {
+        drop(ref, key);
+      }
+    }
+  }
+
+  private void remember(String name, Path real, AdapterRef ref, AdapterLoader.Loaded loaded) {
     manifest.put(
         name,
         new AdapterManifest.Entry(jail.remember(real), ref.version(), false, loaded.fileSha256()));
-    return publish(ref, loaded);
   }
 
   /**
@@ -206,7 +245,10 @@ public final class AdapterRegistry implements LoraSource {
 
   /** Makes a remembered version the current one. Name lock held. */
   AdapterInfo publish(AdapterRef ref, AdapterLoader.Loaded loaded) {
-    int key = lastKey.incrementAndGet();
+    return publish(ref, loaded, lastKey.incrementAndGet());
+  }
+
+  private AdapterInfo publish(AdapterRef ref, AdapterLoader.Loaded loaded, int key) {
     AdapterInfo info =
         new AdapterInfo(
             ref.name(),
@@ -243,7 +285,7 @@ public final class AdapterRegistry implements LoraSource {
     LOG.infof("adapter retired name=%s version=%d key=%d", ref.name(), ref.version(), key);
   }
 
-  void requireName(String name) {
+  public void requireName(String name) {
     if (!NAME.matcher(name).matches() || name.equals(".") || name.equals("..")) {
       throw new AdapterException(
           INVALID_NAME,
