@@ -91,6 +91,7 @@ struct LoraEntry {
   float* rowScale = nullptr;  // [out padded]
   Weight* replacement = nullptr;
   size_t bytes = 0;
+  bool packed = false;  // the factors belong to the set
   ~LoraEntry();
   size_t aIndex(int r, int i) const {
     size_t padded = roundUp(in, 16);
@@ -99,12 +100,21 @@ struct LoraEntry {
   }
 };
 
-struct LoraTable {
-  int slots, modules;
+// One adapter: an entry for each module that it changes, else null. Immutable once packed.
+struct LoraSet {
   std::vector<std::unique_ptr<LoraEntry>> entries;
-  LoraTable(int slots, int modules) : slots(slots), modules(modules), entries(size_t(slots) * modules) {}
+  size_t bytes = 0;
+  void* memory = nullptr;  // of all factors
+  explicit LoraSet(int modules) : entries(modules) {}
+  ~LoraSet();
+  void pack();  // moves the factors, which were allocated one by one, to one piece of memory
+};
+
+struct LoraTable {  // which adapter sits in which slot; owns none of them
+  std::vector<const LoraSet*> seated;
+  explicit LoraTable(int slots) : seated(slots) {}
   const LoraEntry* entry(int slot, int module) const {
-    return slot < 0 ? nullptr : entries[size_t(slot) * modules + module].get();
+    return slot < 0 || seated[slot] == nullptr ? nullptr : seated[slot]->entries[module].get();
   }
 };
 

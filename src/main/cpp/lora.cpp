@@ -1,21 +1,62 @@
 // An adapter's factors in the layout of `finish` and `shrink`.
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <cstring>
+#include <new>
+#include <type_traits>
 
 #include "step.h"
 
 namespace chorale {
 
 LoraEntry::~LoraEntry() {
-  release(a);
-  release(b);
-  release(bias);
-  release(rowScale);
   delete replacement;
+  if (packed) return;
+  std::free(a);
+  std::free(b);
+  std::free(bias);
+  std::free(rowScale);
+}
+
+LoraSet::~LoraSet() { release(memory); }
+
+void LoraSet::pack() {
+  constexpr size_t LINE = 64;
+  size_t total = 0;
+  for (const auto& e : entries) {
+    if (e == nullptr) continue;
+    bytes += e->replacement != nullptr ? e->replacement->bytes() : e->bytes;
+    total += e->replacement != nullptr ? 0 : e->bytes + 4 * LINE;
+  }
+  auto* next = static_cast<char*>(total == 0 ? nullptr : allocate(total));
+  memory = next;
+  auto move = [&](auto*& from, size_t size) {
+    if (from == nullptr) return;
+    memcpy(next, from, size);
+    std::free(from);
+    from = reinterpret_cast<std::remove_reference_t<decltype(from)>>(next);
+    next += roundUp(size, LINE);
+  };
+  for (const auto& e : entries) {
+    if (e == nullptr) continue;
+    move(e->a, 2 * roundUp(e->in, 16) * e->rank);
+    move(e->b, 2 * roundUp(e->out, TILE) * e->rank);
+    move(e->bias, 4 * roundUp(e->out, TILE));
+    move(e->rowScale, 4 * roundUp(e->out, TILE));
+    e->packed = true;
+  }
 }
 
 namespace {
+
+// Zeroed and short-lived: `pack` moves it. Vectors of 16 halves, so a multiple of 32 bytes.
+template <typename T>
+T* scratch(size_t bytes) {
+  void* memory = std::calloc(1, std::max<size_t>(bytes, 1));
+  if (memory == nullptr) throw std::bad_alloc();
+  return static_cast<T*>(memory);
+}
 
 // The power of two that brings the largest value to 2^14 .. 2^15, so that values down to 2^-28 of it
 // keep all digits of a half; 0 for zeros.
@@ -72,8 +113,8 @@ std::unique_ptr<LoraEntry> loraEntry(const Weight& base, bool embedding, const L
   int ea = exponentOf(s.a, size_t(s.rank) * e->in), eb = exponentOf(s.b, size_t(s.rank) * e->out);
   e->scale = std::ldexp(s.scaling, -ea - eb);
   float toA = std::ldexp(1.0f, ea), toB = std::ldexp(1.0f, eb);
-  e->a = static_cast<uint16_t*>(allocate(2 * inPadded * s.rank));
-  e->b = static_cast<uint16_t*>(allocate(2 * outPadded * s.rank));
+  e->a = scratch<uint16_t>(2 * inPadded * s.rank);
+  e->b = scratch<uint16_t>(2 * outPadded * s.rank);
   e->bytes = 2 * (inPadded + outPadded) * s.rank;
   for (int r = 0; r < s.rank; r++) {
     const float* from = s.a + size_t(r) * e->in;
@@ -86,12 +127,12 @@ std::unique_ptr<LoraEntry> loraEntry(const Weight& base, bool embedding, const L
     }
   }
   if (s.biasB != nullptr) {
-    e->bias = static_cast<float*>(allocate(4 * outPadded));
+    e->bias = scratch<float>(4 * outPadded);
     for (int o = 0; o < e->out; o++) e->bias[o] = s.scaling * s.biasB[o];
     e->bytes += 4 * outPadded;
   }
   if (s.magnitude != nullptr) {
-    e->rowScale = static_cast<float*>(allocate(4 * outPadded));
+    e->rowScale = scratch<float>(4 * outPadded);
     (embedding ? columnScale : rowScale)(base, s, e->rowScale);
     e->bytes += 4 * outPadded;
   }

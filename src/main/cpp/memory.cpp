@@ -44,7 +44,8 @@ void* map(size_t& bytes, void*& start) {
   start = mmap(nullptr, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (start == MAP_FAILED) throw std::bad_alloc();
   void* aligned = reinterpret_cast<void*>(roundUp(reinterpret_cast<size_t>(start), HUGE_PAGE));
-  madvise(aligned, length - HUGE_PAGE, MADV_HUGEPAGE);  // a wish: without it all works, slower
+  // A wish: without it all works, slower. Not for the end, which would take a whole page.
+  if (bytes >= HUGE_PAGE) madvise(aligned, bytes / HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE);
   bytes = length;
   return aligned;
 #else

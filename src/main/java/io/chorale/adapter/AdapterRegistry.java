@@ -5,7 +5,7 @@ import static io.chorale.adapter.AdapterException.Code.INVALID_NAME;
 import static io.chorale.adapter.AdapterException.Code.NOT_FOUND;
 import static io.chorale.adapter.AdapterException.Code.VERSION_MISMATCH;
 
-import io.chorale.engine.LoraSource;
+import io.chorale.lora.LoraSource;
 import io.chorale.lora.LoraWeights;
 import java.nio.file.Path;
 import java.time.Duration;

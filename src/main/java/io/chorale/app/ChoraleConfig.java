@@ -26,6 +26,8 @@ public interface ChoraleConfig {
   String MAX_QUEUED = "256";
   String KV_MEMORY = "1GiB";
   String KV_BLOCK_TOKENS = "16";
+  String ADAPTER_CACHE = "256MiB";
+  String MAX_STEP_MS = "100";
 
   /** GGUF file, Hugging Face folder or hub id; empty is the default model. */
   Optional<String> model();
@@ -77,6 +79,14 @@ public interface ChoraleConfig {
 
   @WithDefault(KV_BLOCK_TOKENS)
   int kvBlockTokens();
+
+  /** Prepared adapters without a loraSlot, with its unit. */
+  @WithDefault(ADAPTER_CACHE)
+  String adapterCache();
+
+  /** How long a step may take while answers are being generated; 0 is no limit. */
+  @WithDefault(MAX_STEP_MS)
+  int maxStepMs();
 
   /** Compute threads; empty is one per processor. */
   Optional<Integer> threads();

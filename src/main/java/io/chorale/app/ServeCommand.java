@@ -150,6 +150,24 @@ final class ServeCommand implements Callable<Integer> {
   Integer kvBlockTokens;
 
   @Option(
+      names = "--adapter-cache",
+      paramLabel = "SIZE",
+      description = {
+        "Memory for adapters that left the batch, with unit.",
+        "Default: " + ChoraleConfig.ADAPTER_CACHE
+      })
+  String adapterCache;
+
+  @Option(
+      names = "--max-step-ms",
+      paramLabel = "N",
+      description = {
+        "How long a step may take while answers are generated, 0 is no limit.",
+        "Default: " + ChoraleConfig.MAX_STEP_MS
+      })
+  Integer maxStepMs;
+
+  @Option(
       names = "--threads",
       paramLabel = "N",
       description = "Compute threads. Default: one per processor.")

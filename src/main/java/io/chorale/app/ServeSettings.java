@@ -23,6 +23,8 @@ import java.util.stream.Stream;
  * @param maxModelTokens prompt plus completion; empty is the model's own limit
  * @param kvMemoryBytes of the paged KV cache
  * @param kvBlockTokens positions per KV block
+ * @param adapterCacheBytes of prepared adapters that have no loraSlot
+ * @param maxStepMs how long a step with decode rows may take; 0 is no limit
  * @param threads compute threads; empty is one per processor
  * @param cacheDir where downloaded models lie; empty is the user's cache folder
  * @param stateDir where registered adapters are remembered
@@ -45,6 +47,8 @@ record ServeSettings(
     OptionalInt maxModelTokens,
     long kvMemoryBytes,
     int kvBlockTokens,
+    long adapterCacheBytes,
+    int maxStepMs,
     OptionalInt threads,
     Optional<Path> cacheDir,
     Path stateDir) {
@@ -66,10 +70,14 @@ record ServeSettings(
     within("max-running", maxRunning, 1, 4096);
     within("max-queued", maxQueued, 1, 1_000_000);
     within("kv-block-tokens", kvBlockTokens, 1, 256);
+    within("max-step-ms", maxStepMs, 0, 60_000);
     maxModelTokens.ifPresent(n -> within("max-model-tokens", n, 1, 1 << 24));
     threads.ifPresent(n -> within("threads", n, 1, 1024));
     if (kvMemoryBytes < MIB || kvMemoryBytes > 1L << 42) {
       throw wrong("kv-memory", kvMemoryBytes + " bytes", "1MiB to 4TiB");
+    }
+    if (adapterCacheBytes < 0 || adapterCacheBytes > 1L << 42) {
+      throw wrong("adapter-cache", adapterCacheBytes + " bytes", "0B to 4TiB");
     }
     if (maxRunning > maxBatchTokens) {
       throw wrong(
@@ -115,6 +123,8 @@ record ServeSettings(
         optional(config.maxModelTokens()),
         size("kv-memory", config.kvMemory()),
         config.kvBlockTokens(),
+        size("adapter-cache", config.adapterCache()),
+        config.maxStepMs(),
         optional(config.threads()),
         config.cache().filter(s -> !s.isBlank()).map(Path::of),
         stateDir(config));

@@ -113,7 +113,8 @@ final class Server implements AutoCloseable {
             adapters,
             scheduling.blocks(),
             scheduling.blockTokens(),
-            scheduling.maxLoras());
+            scheduling.maxLoras(),
+            settings.adapterCacheBytes());
     engine.set(
         new EngineLoop(scheduling, runner, new EngineLoop.Options(settings.maxQueued(), DRAIN_MS)));
     Server server = new Server(served, engine.get(), adapters);

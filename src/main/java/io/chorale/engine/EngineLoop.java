@@ -1,6 +1,7 @@
 package io.chorale.engine;
 
 import io.chorale.kernel.Ops;
+import io.chorale.lora.PreparedAdapters;
 import io.chorale.sched.FinishReason;
 import io.chorale.sched.ScheduledBatch;
 import io.chorale.sched.ScheduledRows;
@@ -56,6 +57,7 @@ public final class EngineLoop implements Engine, AutoCloseable {
 
   private final Scheduler scheduler;
   private final ModelRunner runner;
+  private final PreparedAdapters adapters;
   private final Options options;
   private final int maxModelTokens;
   private final ConcurrentLinkedQueue<Command> inbox = new ConcurrentLinkedQueue<>();
@@ -70,13 +72,15 @@ public final class EngineLoop implements Engine, AutoCloseable {
 
   /** Starts the thread at once; the loop owns the runner from here on. */
   public EngineLoop(SchedulerOptions scheduling, ModelRunner runner, Options options) {
-    this.scheduler = new Scheduler(scheduling);
     this.runner = runner;
+    this.adapters = runner.adapters();
+    this.scheduler = new Scheduler(scheduling, adapters::isReady);
     this.options = options;
     this.counters = new EngineCounters(scheduling);
     this.maxModelTokens = (int) scheduling.maxSequenceTokens();
     this.stats = counters.snapshot(true, scheduler);
     this.thread = new Thread(this::run, "chorale-engine");
+    adapters.wakeBy(() -> LockSupport.unpark(thread));
     this.thread.start();
   }
 
@@ -124,15 +128,14 @@ public final class EngineLoop implements Engine, AutoCloseable {
 
   private void run() {
     try (Ops.ThreadBinding binding = runner.bindThread()) {
+      boolean idle = true;
       while (!stopping) {
-        boolean idle = inbox.isEmpty() && !scheduler.hasWork();
-        if (idle) {
+        if (idle && inbox.isEmpty() && !adapters.hasNews()) {
           LockSupport.park(this);
         }
         drainInbox();
-        if (scheduler.hasWork() && !stopping) {
-          step();
-        }
+        takeAdapterNews();
+        idle = !scheduler.hasWork() || stopping || !step();
         stats = counters.snapshot(true, scheduler);
       }
     } catch (Throwable e) {
@@ -164,8 +167,9 @@ public final class EngineLoop implements Engine, AutoCloseable {
     try {
       int loraSlot = scheduler.retireAdapter(adapterKey);
       if (loraSlot >= 0) {
-        runner.clear(loraSlot);
+        adapters.clear(loraSlot);
       }
+      adapters.retire(adapterKey);
     } catch (IllegalStateException e) {
       // A lease was returned while its sequence still runs: keep the adapter, say so.
       LOG.errorf("adapter not retired key=%d reason=%s", adapterKey, e.getMessage());
@@ -176,6 +180,9 @@ public final class EngineLoop implements Engine, AutoCloseable {
     try {
       scheduler.add(generation.sequence);
       generations.put(generation.sequence, generation);
+      if (generation.sequence.adapterKey() != GenerationRequest.BASE) {
+        adapters.use(generation.sequence.adapterKey());
+      }
     } catch (IllegalArgumentException e) {
       end(generation, FinishReason.ERROR, e.getMessage());
     }
@@ -188,10 +195,26 @@ public final class EngineLoop implements Engine, AutoCloseable {
     }
   }
 
-  private void step() {
+  /** Seats wait for what was prepared; an adapter that could not be ends its own sequences. */
+  private void takeAdapterNews() {
+    for (var failure = adapters.takeNews(); failure != null; failure = adapters.takeNews()) {
+      for (Generation generation : List.copyOf(generations.values())) {
+        if (generation.sequence.adapterKey() == failure.adapterKey()) {
+          scheduler.abort(generation.sequence, FinishReason.ERROR);
+          end(generation, FinishReason.ERROR, failure.message());
+        }
+      }
+    }
+  }
+
+  /** False if all that waits waits for its adapter to be prepared. */
+  private boolean step() {
     assertOnEngineThread();
     ScheduledBatch batch = scheduler.schedule();
     if (batch.isEmpty()) {
+      if (adapters.isBusy()) {
+        return false;
+      }
       throw new IllegalStateException(
           "nothing schedulable among %d waiting and %d running sequences"
               .formatted(scheduler.waiting(), scheduler.running()));
@@ -205,7 +228,7 @@ public final class EngineLoop implements Engine, AutoCloseable {
       result = runner.run(batch, generations::get);
     } catch (RuntimeException | OutOfMemoryError e) {
       fail(batch, e);
-      return;
+      return true;
     }
     List<Sequence> finished = scheduler.commit(batch, result.tokens());
     counters.step(batch, result, System.nanoTime() - start);
@@ -216,6 +239,7 @@ public final class EngineLoop implements Engine, AutoCloseable {
         end(generation, sequence.finishReason(), null);
       }
     }
+    return true;
   }
 
   private void deliver(ScheduledBatch batch, ModelRunner.Result result) {
@@ -254,8 +278,8 @@ public final class EngineLoop implements Engine, AutoCloseable {
     List<Generation> hit = new ArrayList<>();
     batch.rows().forEach(rows -> hit.add(generations.get(rows.sequence())));
     scheduler.failBatch(batch);
-    // An adapter seated by this step may be half in place: take it out again.
-    batch.seatings().forEach(seating -> runner.clear(seating.loraSlot()));
+    // The scheduler takes these slots for empty again.
+    batch.seatings().forEach(seating -> adapters.clear(seating.loraSlot()));
     String message = "%s failed: %s".formatted(ModelRunner.describe(batch), cause.getMessage());
     hit.forEach(generation -> end(generation, FinishReason.ERROR, message));
   }
@@ -275,7 +299,10 @@ public final class EngineLoop implements Engine, AutoCloseable {
   }
 
   private void end(Generation generation, FinishReason reason, String message) {
-    generations.remove(generation.sequence);
+    boolean admitted = generations.remove(generation.sequence) != null;
+    if (admitted && generation.sequence.adapterKey() != GenerationRequest.BASE) {
+      adapters.leave(generation.sequence.adapterKey());
+    }
     leaveQueue(generation);
     if (generation.ended) {
       return;

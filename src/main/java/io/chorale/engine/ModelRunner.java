@@ -4,6 +4,8 @@ import io.chorale.kernel.ForwardInputs;
 import io.chorale.kernel.KvPages;
 import io.chorale.kernel.Ops;
 import io.chorale.lora.LoraSlots;
+import io.chorale.lora.LoraSource;
+import io.chorale.lora.PreparedAdapters;
 import io.chorale.model.CausalLm;
 import io.chorale.sched.ScheduledBatch;
 import io.chorale.sched.ScheduledRows;
@@ -28,22 +30,31 @@ public final class ModelRunner implements AutoCloseable {
 
   private final CausalLm model;
   private final KvPages pages;
-  private final LoraSlots loraSlots;
-  private final LoraSource loraSource;
+  private final PreparedAdapters adapters;
   private final int blockTokens;
   private final Sampler sampler;
 
   /**
    * @param kvBlocks blocks of {@code blockTokens} positions
    * @param maxLoras resident adapters
+   * @param adapterCacheBytes of prepared adapters that have no loraSlot
    */
   public ModelRunner(
-      CausalLm model, LoraSource loraSource, int kvBlocks, int blockTokens, int maxLoras) {
+      CausalLm model,
+      LoraSource loraSource,
+      int kvBlocks,
+      int blockTokens,
+      int maxLoras,
+      long adapterCacheBytes) {
     this.model = model;
-    this.loraSource = loraSource;
     this.blockTokens = blockTokens;
     this.pages = model.kvPages(kvBlocks * blockTokens);
-    this.loraSlots = new LoraSlots(model.loraTable(maxLoras), model.spec().layers());
+    this.adapters =
+        new PreparedAdapters(
+            new LoraSlots(model.loraTable(maxLoras), model.spec().layers()),
+            loraSource,
+            model.ops()::bindThread,
+            adapterCacheBytes);
     this.sampler = new Sampler(model.spec().vocab());
   }
 
@@ -59,14 +70,14 @@ public final class ModelRunner implements AutoCloseable {
    */
   Result run(ScheduledBatch batch, Function<Sequence, Generation> generations) {
     for (Seating seating : batch.seatings()) {
-      loraSlots.activate(seating.loraSlot(), loraSource.weights(seating.adapterKey()));
+      adapters.seat(seating.loraSlot(), seating.adapterKey());
     }
     StepInputs step = StepInputs.of(batch, blockTokens, generations);
     int samples = step.samples();
     Result result = new Result(new int[samples], new TokenLogprobs[samples]);
     model.forward(
         step.inputs(),
-        loraSlots.table(),
+        adapters.table(),
         pages,
         (first, rows, logits) -> {
           for (int i = 0; i < rows; i++) {
@@ -103,9 +114,9 @@ public final class ModelRunner implements AutoCloseable {
     }
   }
 
-  /** Empties a retired adapter's slot. */
-  void clear(int loraSlot) {
-    loraSlots.clear(loraSlot);
+  /** Who can be seated, and who is on the way. */
+  PreparedAdapters adapters() {
+    return adapters;
   }
 
   /** What a failed step was about, for its error message. */
@@ -117,7 +128,7 @@ public final class ModelRunner implements AutoCloseable {
 
   @Override
   public void close() {
-    loraSlots.close();
+    adapters.close();
     pages.close();
   }
 }

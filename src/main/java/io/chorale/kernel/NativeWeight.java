@@ -44,11 +44,11 @@ final class NativeWeight implements Weight {
     return weight;
   }
 
-  /** An entry of a LoRA table that stands in for the base's weight and owns its copy. */
+  /** A copy that stands in for the base's weight; the adapter that gets it frees it. */
   static long replacement(PackedMatrix packed) {
     long address = NativeCalls.weight(kind(packed).ordinal(), packed.rows(), packed.cols());
     pack(kind(packed), packed, address);
-    return NativeCalls.loraReplacement(address);
+    return address;
   }
 
   static long address(Weight weight) {

@@ -7,6 +7,7 @@ import java.util.Deque;
 import java.util.Iterator;
 import java.util.List;
 import java.util.Objects;
+import java.util.function.IntPredicate;
 
 /**
  * Decides what each step computes: continuous batching over paged KV blocks, adapters mixed.
@@ -30,14 +31,25 @@ public final class Scheduler {
   private final SchedulerOptions options;
   private final PagedKv kv;
   private final LoraSlotTable loras;
+  private final IntPredicate adapterReady;
   private final Deque<Sequence> waiting = new ArrayDeque<>();
   private final List<Sequence> running = new ArrayList<>(); // oldest arrival first
   private long arrivals;
   private long preemptions;
   private ScheduledBatch inFlight; // null between steps
 
+  /** Adapters can be seated at any time. */
   public Scheduler(SchedulerOptions options) {
+    this(options, adapterKey -> true);
+  }
+
+  /**
+   * @param adapterReady says whether an adapter's weights are at hand, or else brings them; asked
+   *     before a sequence is admitted whose adapter is in no loraSlot
+   */
+  public Scheduler(SchedulerOptions options, IntPredicate adapterReady) {
     this.options = options;
+    this.adapterReady = adapterReady;
     this.kv = new PagedKv(options);
     this.loras = new LoraSlotTable(options.maxLoras());
   }
@@ -174,6 +186,8 @@ public final class Scheduler {
           return;
         }
         passed.add(sequence);
+      } else if (!isAdapterAtHand(sequence)) {
+        continue; // it holds nobody up, and its turn comes with its adapter
       } else if (admit(sequence, step)) {
         queue.remove();
         passed.forEach(each -> each.skips++);
@@ -181,6 +195,12 @@ public final class Scheduler {
         return;
       }
     }
+  }
+
+  private boolean isAdapterAtHand(Sequence sequence) {
+    return !sequence.hasAdapter()
+        || loras.slotOf(sequence.adapterKey()) != LoraSlotTable.NO_LORA
+        || adapterReady.test(sequence.adapterKey());
   }
 
   /** Starts a sequence if the blocks of its next chunk can be had. */

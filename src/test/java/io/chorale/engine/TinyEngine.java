@@ -4,6 +4,7 @@ import io.chorale.format.TensorData;
 import io.chorale.kernel.TorchOps;
 import io.chorale.kernel.TorchOps.WeightForm;
 import io.chorale.lora.LoraModule;
+import io.chorale.lora.LoraSource;
 import io.chorale.lora.LoraTarget;
 import io.chorale.lora.LoraWeights;
 import io.chorale.lora.ModuleId;
@@ -30,6 +31,8 @@ import java.util.Set;
 
 /** A real engine over the tiny golden llama, with random adapters 0..7 of ranks 1..8. */
 public final class TinyEngine implements AutoCloseable {
+  private static final long CACHE_BYTES = 64 << 10;
+
   public final EngineLoop loop;
 
   public TinyEngine(int blocks, int maxLoras, int maxQueued) {
@@ -47,7 +50,7 @@ public final class TinyEngine implements AutoCloseable {
     this.loop =
         new EngineLoop(
             options,
-            new ModelRunner(model, adapters, blocks, 4, maxLoras),
+            new ModelRunner(model, adapters, blocks, 4, maxLoras, CACHE_BYTES),
             new EngineLoop.Options(maxQueued, 2000));
   }
 

@@ -73,7 +73,7 @@ class NativeInvarianceTest {
     float[] y = new float[slots.length * OUT];
     try (LoraTable table = ops.loraTable(OpsContract.SLOTS, new Weight[] {weight}, -1)) {
       for (int slot = 0; slot < adapters.length; slot++) {
-        table.fill(slot, 0, adapters[slot]);
+        OpsContract.seat(table, slot, adapters[slot]);
       }
       Matrix out = ops.matrix(slots.length, OUT);
       ForwardInputs inputs = OpsContract.decodeRows(slots);

@@ -59,13 +59,16 @@ final class StepTimes {
     Random random = new Random(1);
     long start = System.nanoTime();
     for (int slot = 0; slot < SLOTS; slot++) {
-      for (int layer = 0; layer < spec.layers(); layer++) {
-        for (LoraTarget target : LoraTarget.values()) {
-          if (target.perLayer()) {
-            int module = new ModuleId(layer, target).index(spec.layers());
-            lora.fill(slot, module, factors(random, in(target), out(target)));
+      try (LoraTable.Preparation preparation = lora.prepare()) {
+        for (int layer = 0; layer < spec.layers(); layer++) {
+          for (LoraTarget target : LoraTarget.values()) {
+            if (target.perLayer()) {
+              int module = new ModuleId(layer, target).index(spec.layers());
+              preparation.add(module, factors(random, in(target), out(target)));
+            }
           }
         }
+        lora.seat(slot, preparation.finish());
       }
     }
     System.out.printf(
