@@ -9,6 +9,7 @@ import io.chorale.sched.Scheduler;
 import io.chorale.sched.SchedulerOptions;
 import io.chorale.sched.Sequence;
 import io.chorale.sched.SequenceState;
+import io.chorale.sched.draft.DraftOptions;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
@@ -33,8 +34,14 @@ public final class EngineLoop implements Engine, AutoCloseable {
    *
    * @param maxQueued sequences that may wait for their first step; more are refused
    * @param drainMs how long {@link #close} lets running sequences finish
+   * @param drafting bounds of speculation
    */
-  public record Options(int maxQueued, long drainMs) {
+  public record Options(int maxQueued, long drainMs, DraftOptions drafting) {
+    /** Without speculation. */
+    public Options(int maxQueued, long drainMs) {
+      this(maxQueued, drainMs, DraftOptions.OFF);
+    }
+
     public Options {
       if (maxQueued < 1) {
         throw new IllegalArgumentException(
@@ -74,7 +81,7 @@ public final class EngineLoop implements Engine, AutoCloseable {
   public EngineLoop(SchedulerOptions scheduling, ModelRunner runner, Options options) {
     this.runner = runner;
     this.adapters = runner.adapters();
-    this.scheduler = new Scheduler(scheduling, adapters::isReady);
+    this.scheduler = new Scheduler(scheduling, options.drafting(), adapters::isReady);
     this.options = options;
     this.counters = new EngineCounters(scheduling);
     this.maxModelTokens = (int) scheduling.maxSequenceTokens();
@@ -231,7 +238,9 @@ public final class EngineLoop implements Engine, AutoCloseable {
       return true;
     }
     List<Sequence> finished = scheduler.commit(batch, result.tokens());
-    counters.step(batch, result, System.nanoTime() - start);
+    long nanos = System.nanoTime() - start;
+    scheduler.took(batch, nanos);
+    counters.step(batch, result, nanos);
     deliver(batch, result);
     for (Sequence sequence : finished) {
       Generation generation = generations.get(sequence);
@@ -243,32 +252,40 @@ public final class EngineLoop implements Engine, AutoCloseable {
   }
 
   private void deliver(ScheduledBatch batch, ModelRunner.Result result) {
-    int sample = 0;
+    int first = 0;
     for (ScheduledRows rows : batch.rows()) {
-      if (!rows.samples()) {
-        continue;
+      if (rows.samples()) {
+        deliver(generations.get(rows.sequence()), result, first, rows.samplingRows());
+        first += rows.samplingRows();
       }
-      int token = result.tokens()[sample];
-      TokenLogprobs logprobs = result.logprobs()[sample++];
-      Generation generation = generations.get(rows.sequence());
-      boolean stop =
-          rows.sequence().state() == SequenceState.FINISHED
-              && rows.sequence().finishReason() == FinishReason.STOP;
-      try {
-        if (generation.promptLogprobs != null) {
-          generation.sink.prompt(generation.promptLogprobs);
-          generation.promptLogprobs = null;
-        }
-        if (!stop) {
-          generation.sink.token(token, logprobs);
-        }
-      } catch (RuntimeException e) {
-        LOG.warnf(e, "token sink failed sequence=%d", rows.sequence().id());
-        if (rows.sequence().state() != SequenceState.FINISHED) {
-          scheduler.abort(rows.sequence(), FinishReason.ABORT);
-        }
-        end(generation, FinishReason.ABORT, null);
+    }
+  }
+
+  /** Hands out the tokens of one sequence's cells but for the one that stopped it. */
+  private void deliver(Generation generation, ModelRunner.Result result, int first, int cells) {
+    Sequence sequence = generation.sequence;
+    boolean ended = sequence.state() == SequenceState.FINISHED;
+    int tokens = 0;
+    while (tokens < cells && result.tokens()[first + tokens] >= 0) {
+      tokens++;
+    }
+    if (ended && sequence.finishReason() == FinishReason.STOP) {
+      tokens--;
+    }
+    try {
+      if (generation.promptLogprobs != null) {
+        generation.sink.prompt(generation.promptLogprobs);
+        generation.promptLogprobs = null;
       }
+      for (int i = first; i < first + tokens; i++) {
+        generation.sink.token(result.tokens()[i], result.logprobs()[i]);
+      }
+    } catch (RuntimeException e) {
+      LOG.warnf(e, "token sink failed sequence=%d", sequence.id());
+      if (!ended) {
+        scheduler.abort(sequence, FinishReason.ABORT);
+      }
+      end(generation, FinishReason.ABORT, null);
     }
   }
 

@@ -23,10 +23,12 @@ public final class ModelRunner implements AutoCloseable {
   /**
    * What one step sampled.
    *
-   * @param tokens one per row entry that samples, in row order
+   * @param tokens one cell per sampling row, in row order; -1 after the first wrong draft
    * @param logprobs beside it; null entries where not asked for
    */
   record Result(int[] tokens, TokenLogprobs[] logprobs) {}
+
+  private static final int NOT_REACHED = -1;
 
   private final CausalLm model;
   private final KvPages pages;
@@ -75,6 +77,7 @@ public final class ModelRunner implements AutoCloseable {
     StepInputs step = StepInputs.of(batch, blockTokens, generations);
     int samples = step.samples();
     Result result = new Result(new int[samples], new TokenLogprobs[samples]);
+    Arrays.fill(result.tokens(), NOT_REACHED);
     model.forward(
         step.inputs(),
         adapters.table(),
@@ -105,13 +108,19 @@ public final class ModelRunner implements AutoCloseable {
           Sampler.logprobs(logits, offset, vocab, next, Math.max(0, top));
     }
     int sample = step.sampleOf(logitRow);
-    if (sample >= 0) {
-      int token = sampler.sample(rows.sequence(), logits, offset, generation.random);
+    if (sample >= 0 && isReached(rows.sequence(), position, sample, result)) {
+      int token = sampler.sample(rows.sequence(), position + 1, logits, offset, generation.random);
       result.tokens()[sample] = token;
       if (top >= 0) {
         result.logprobs()[sample] = Sampler.logprobs(logits, offset, vocab, token, top);
       }
     }
+  }
+
+  /** A draft's row counts only if the row before it picked just that token. */
+  private static boolean isReached(Sequence sequence, int position, int sample, Result result) {
+    boolean isDraft = position >= sequence.length();
+    return !isDraft || result.tokens()[sample - 1] == sequence.stepToken(position);
   }
 
   /** Who can be seated, and who is on the way. */

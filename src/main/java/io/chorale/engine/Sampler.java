@@ -28,14 +28,15 @@ final class Sampler {
   }
 
   /**
+   * @param length tokens of the sequence that stand before the one to pick, drafts included
    * @param logits holds the row at {@code offset}; not changed
    * @return a token id
    * @throws IllegalStateException if the row holds no finite number
    */
-  int sample(Sequence sequence, float[] logits, int offset, RandomGenerator random) {
+  int sample(Sequence sequence, int length, float[] logits, int offset, RandomGenerator random) {
     System.arraycopy(logits, offset, work, 0, work.length);
     SamplingParams params = sequence.params();
-    adjust(sequence, params);
+    adjust(sequence, length, params);
     int best = argmax();
     if (params.isGreedy()) {
       return best;
@@ -44,23 +45,23 @@ final class Sampler {
     return draw(params, work[best], random);
   }
 
-  private void adjust(Sequence sequence, SamplingParams params) {
-    if (sequence.generatedTokens() < params.minTokens()) {
+  private void adjust(Sequence sequence, int length, SamplingParams params) {
+    if (length - sequence.promptTokens() < params.minTokens()) {
       params.stopTokenIds().forEach(id -> work[id] = Float.NEGATIVE_INFINITY);
     }
     params.logitBias().forEach((id, bias) -> work[id] += bias);
     if (params.repetitionPenalty() != 1
         || params.presencePenalty() != 0
         || params.frequencyPenalty() != 0) {
-      penalize(sequence, params);
+      penalize(sequence, length, params);
     }
   }
 
-  private void penalize(Sequence sequence, SamplingParams params) {
+  private void penalize(Sequence sequence, int length, SamplingParams params) {
     boolean[] seen = new boolean[work.length];
     boolean[] generated = new boolean[work.length];
-    for (int position = 0; position < sequence.length(); position++) {
-      int id = sequence.token(position);
+    for (int position = 0; position < length; position++) {
+      int id = sequence.stepToken(position);
       boolean output = position >= sequence.promptTokens();
       if (!seen[id]) {
         seen[id] = true;

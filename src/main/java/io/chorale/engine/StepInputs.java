@@ -50,10 +50,10 @@ final class StepInputs {
       in.blockTables()[s] = scheduled.blockTable();
       boolean wantsAll = wantsAll(generations.apply(scheduled.sequence()));
       for (int i = 0; i < scheduled.count(); i++, row++) {
-        in.tokenIds()[row] = scheduled.sequence().token(scheduled.start() + i);
+        in.tokenIds()[row] = scheduled.sequence().stepToken(scheduled.start() + i);
         in.positions()[row] = scheduled.start() + i;
         in.loraSlots()[row] = scheduled.loraSlot();
-        boolean sampled = scheduled.samples() && i == scheduled.count() - 1;
+        boolean sampled = i >= scheduled.count() - scheduled.samplingRows();
         if (sampled || wantsAll) {
           in.logitRows()[logit] = row;
           owner[logit] = scheduled;
@@ -70,8 +70,8 @@ final class StepInputs {
     for (ScheduledRows rows : batch.rows()) {
       if (wantsAll(generations.apply(rows.sequence()))) {
         count += rows.count();
-      } else if (rows.samples()) {
-        count++;
+      } else {
+        count += rows.samplingRows();
       }
     }
     return count;
@@ -97,7 +97,7 @@ final class StepInputs {
     return inputs.positions()[inputs.logitRows()[logitRow]];
   }
 
-  /** Index into the step's sampled tokens; -1 if the row is only scored. */
+  /** Index into the step's cells for sampled tokens; -1 if the row is only scored. */
   int sampleOf(int logitRow) {
     return sampleIndex[logitRow];
   }

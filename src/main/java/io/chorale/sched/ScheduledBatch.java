@@ -18,4 +18,13 @@ public record ScheduledBatch(List<ScheduledRows> rows, List<Seating> seatings, i
   public boolean isEmpty() {
     return rows.isEmpty();
   }
+
+  /** Rows whose logits may pick a token: one a sampling entry, and its drafts. */
+  public int samplingRows() {
+    int count = 0;
+    for (ScheduledRows each : rows) {
+      count += each.samplingRows();
+    }
+    return count;
+  }
 }

@@ -1,8 +1,8 @@
 package io.chorale.sched;
 
+import io.chorale.sched.draft.DraftOptions;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
-import java.util.Collection;
 import java.util.Deque;
 import java.util.Iterator;
 import java.util.List;
@@ -32,26 +32,28 @@ public final class Scheduler {
   private final PagedKv kv;
   private final LoraSlotTable loras;
   private final IntPredicate adapterReady;
+  private final Drafts drafts;
   private final Deque<Sequence> waiting = new ArrayDeque<>();
   private final List<Sequence> running = new ArrayList<>(); // oldest arrival first
   private long arrivals;
   private long preemptions;
   private ScheduledBatch inFlight; // null between steps
 
-  /** Adapters can be seated at any time. */
+  /** Without speculation, and any adapter can be seated at any time. */
   public Scheduler(SchedulerOptions options) {
-    this(options, adapterKey -> true);
+    this(options, DraftOptions.OFF, adapterKey -> true);
   }
 
   /**
    * @param adapterReady says whether an adapter's weights are at hand, or else brings them; asked
    *     before a sequence is admitted whose adapter is in no loraSlot
    */
-  public Scheduler(SchedulerOptions options, IntPredicate adapterReady) {
+  public Scheduler(SchedulerOptions options, DraftOptions drafting, IntPredicate adapterReady) {
     this.options = options;
     this.adapterReady = adapterReady;
     this.kv = new PagedKv(options);
     this.loras = new LoraSlotTable(options.maxLoras());
+    this.drafts = new Drafts(options, drafting, kv);
   }
 
   /**
@@ -110,6 +112,7 @@ public final class Scheduler {
           sequence,
           start,
           count,
+          0,
           count == sequence.remaining(),
           loras.slotOf(sequence.adapterKey()),
           sequence.blocks().ids());
@@ -139,6 +142,7 @@ public final class Scheduler {
     }
     if (!step.preempts) {
       admitWaiting(step);
+      step.totalRows += drafts.add(step.decodes, step.totalRows, running.size());
     }
     ScheduledBatch batch = step.batch();
     inFlight = batch.isEmpty() ? null : batch;
@@ -227,44 +231,43 @@ public final class Scheduler {
   }
 
   /**
-   * Takes the results of a step: the KV of its rows is in place, full blocks become shareable, each
-   * sampled token is appended and may end its sequence. Rows of sequences aborted meanwhile are
+   * Takes the results of a step: the KV of its rows is in place, full blocks become shareable, the
+   * sampled tokens are appended and may end their sequence. Rows of sequences aborted meanwhile are
    * passed over.
    *
-   * @param sampled one token id per entry of {@code batch.rows()} that samples, in that order
+   * @param sampled one cell per sampling row of {@code batch}, in that order: a token id, or -1 in
+   *     the rows after the first wrong draft; cells after a token that ended its sequence become -1
    * @return the sequences that ended now, in row order
    */
   public List<Sequence> commit(ScheduledBatch batch, int[] sampled) {
     requireInFlight(batch);
-    int samples = 0;
-    for (ScheduledRows rows : batch.rows()) {
-      samples += rows.samples() ? 1 : 0;
-    }
-    if (samples != sampled.length) {
+    if (batch.samplingRows() != sampled.length) {
       throw new IllegalArgumentException(
-          "%d tokens for a batch that samples %d".formatted(sampled.length, samples));
+          "%d tokens for a batch that samples %d".formatted(sampled.length, batch.samplingRows()));
     }
     List<Sequence> finished = new ArrayList<>();
-    int next = 0;
+    int first = 0;
     for (ScheduledRows rows : batch.rows()) {
       Sequence sequence = rows.sequence();
-      int token = rows.samples() ? sampled[next++] : -1;
-      if (sequence.state() != SequenceState.RUNNING) {
-        continue;
-      }
-      sequence.computed(rows.start() + rows.count());
-      kv.indexFullBlocks(sequence);
-      if (rows.samples()) {
-        sequence.append(token);
-        FinishReason reason = sequence.ending(options.maxSequenceTokens());
+      if (sequence.state() == SequenceState.RUNNING) {
+        FinishReason reason =
+            sequence.append(sampled, first, rows.samplingRows(), options.maxSequenceTokens());
+        sequence.computed(rows.samples() ? sequence.length() - 1 : rows.start() + rows.count());
+        kv.indexFullBlocks(sequence);
         if (reason != null) {
           finish(sequence, reason);
           finished.add(sequence);
         }
       }
+      first += rows.samplingRows();
     }
     inFlight = null;
     return finished;
+  }
+
+  /** Tells what a step of so many rows cost, by which speculation decides what pays. */
+  public void took(ScheduledBatch batch, long nanos) {
+    drafts.cost().observe(batch.totalRows(), nanos);
   }
 
   /** The step threw: its sequences end with ERROR; what it wrote is not kept, seated or shared. */
@@ -325,12 +328,12 @@ public final class Scheduler {
 
   /** Adapters of running sequences, ascending; the base model is not among them. */
   public List<Integer> runningAdapterKeys() {
-    return adapterKeys(running);
+    return LoraSlotTable.keysOf(running);
   }
 
   /** Adapters of waiting sequences, ascending; the base model is not among them. */
   public List<Integer> waitingAdapterKeys() {
-    return adapterKeys(waiting);
+    return LoraSlotTable.keysOf(waiting);
   }
 
   public long preemptions() {
@@ -402,14 +405,5 @@ public final class Scheduler {
       throw new IllegalStateException(
           "batch of %d rows is not in flight".formatted(batch.totalRows()));
     }
-  }
-
-  private static List<Integer> adapterKeys(Collection<Sequence> sequences) {
-    return sequences.stream()
-        .filter(Sequence::hasAdapter)
-        .map(Sequence::adapterKey)
-        .distinct()
-        .sorted()
-        .toList();
   }
 }

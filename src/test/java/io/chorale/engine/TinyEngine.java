@@ -1,6 +1,7 @@
 package io.chorale.engine;
 
 import io.chorale.format.TensorData;
+import io.chorale.kernel.Ops;
 import io.chorale.kernel.TorchOps;
 import io.chorale.kernel.TorchOps.WeightForm;
 import io.chorale.lora.LoraModule;
@@ -40,18 +41,27 @@ public final class TinyEngine implements AutoCloseable {
   }
 
   public TinyEngine(int blocks, int maxLoras, int maxQueued, LoraSource adapters) {
+    this(
+        new TorchOps(TorchDevice.CPU, WeightForm.DENSE),
+        blocks,
+        maxLoras,
+        adapters,
+        new EngineLoop.Options(maxQueued, 2000));
+  }
+
+  /** With other operations than libtorch's, or with speculation. */
+  TinyEngine(
+      Ops ops, int blocks, int maxLoras, LoraSource adapters, EngineLoop.Options engineOptions) {
     CausalLm model;
     try (BaseModelFiles base = open()) {
-      model =
-          new WeightLoader(base, new TorchOps(TorchDevice.CPU, WeightForm.DENSE))
-              .load(new StepLimits(32, 8), layer -> {});
+      model = new WeightLoader(base, ops).load(new StepLimits(32, 8), layer -> {});
     }
     SchedulerOptions options = new SchedulerOptions(32, 16, 4, blocks, maxLoras, 200, 8, true);
     this.loop =
         new EngineLoop(
             options,
             new ModelRunner(model, adapters, blocks, 4, maxLoras, CACHE_BYTES),
-            new EngineLoop.Options(maxQueued, 2000));
+            engineOptions);
   }
 
   private static BaseModelFiles open() {

@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.chorale.sched.draft.DraftOptions;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
@@ -58,7 +59,7 @@ class AdapterSeatingTest {
   void sequenceWhoseAdapterIsNotAtHandHoldsUpNobodyHoweverOftenItIsPassed() {
     // Given
     Set<Integer> ready = new HashSet<>(Set.of(6));
-    Scheduler picky = new Scheduler(Sequences.options(200), ready::contains);
+    Scheduler picky = new Scheduler(Sequences.options(200), DraftOptions.OFF, ready::contains);
     Sequence late = Sequences.adapted(5, 0, 3, 500);
     picky.add(late);
     assertTrue(picky.schedule().isEmpty());
