@@ -26,6 +26,8 @@ public interface ChoraleConfig {
   String MAX_QUEUED = "256";
   String KV_MEMORY = "1GiB";
   String KV_BLOCK_TOKENS = "16";
+  String KV_CACHE = "f16";
+  String NF4 = "exact";
 
   /** GGUF file, Hugging Face folder or hub id; empty is the default model. */
   Optional<String> model();
@@ -74,6 +76,12 @@ public interface ChoraleConfig {
   /** With its unit, such as {@code 512MiB}. */
   @WithDefault(KV_MEMORY)
   String kvMemory();
+
+  @WithDefault(NF4)
+  String nf4();
+
+  @WithDefault(KV_CACHE)
+  String kvCache();
 
   @WithDefault(KV_BLOCK_TOKENS)
   int kvBlockTokens();

@@ -56,7 +56,9 @@ final class NativeCalls {
   static native long loraBytes(long table);
 
   static native long kvPages(
-      int layers, int kvSlots, int heads, int kvHeads, int headDim, int window);
+      int layers, int kvSlots, int heads, int kvHeads, int headDim, int window, boolean q8);
+
+  static native long kvBytes(long pages);
 
   static native void kvFree(long pages);
 
