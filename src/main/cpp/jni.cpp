@@ -159,9 +159,13 @@ METHOD(void, loraSeat)(JNIEnv*, jclass, jlong table, jint slot, jlong set) {
 }
 
 METHOD(jlong, kvPages)
-(JNIEnv* env, jclass, jint layers, jint kvSlots, jint heads, jint kvHeads, jint headDim, jint window) {
-  return made(env, [&] { return new KvPages(layers, kvSlots, heads, kvHeads, headDim, window); });
+(JNIEnv* env, jclass, jint layers, jint kvSlots, jint heads, jint kvHeads, jint headDim, jint window,
+ jboolean q8) {
+  KvShape shape{layers, kvSlots, heads, kvHeads, headDim, window, bool(q8)};
+  return made(env, [&] { return new KvPages(shape); });
 }
+
+METHOD(jlong, kvBytes)(JNIEnv*, jclass, jlong pages) { return jlong(at<KvPages>(pages)->bytes()); }
 
 METHOD(void, kvFree)(JNIEnv*, jclass, jlong pages) { delete at<KvPages>(pages); }
 

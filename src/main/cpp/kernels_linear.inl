@@ -118,6 +118,52 @@ INLINE void nf4Rows(const TileArgs& t, const int* rows, float* out) {
   UNROLL for (int m = 0; m < N; m++) store(out + m * TILE, acc[m]);
 }
 
+// The codebook times SCALE as int8, off by at most 0.5: of all scales up to 127 this one has the
+// smallest rms error, 0.0017 of 1.
+alignas(16) static const int8_t NF4_INT8[16] = {-112, -78, -59, -44, -32, -21, -10, 0, 9, 18, 28, 38, 49, 63, 81, 112};
+constexpr float NF4_INT8_SCALE = 112.03f;
+
+template <int N>
+INLINE void nf4Int8Rows(const TileArgs& t, const int* rows, float* out) {
+  const Activations& in = *t.in;
+  const uint8_t* p = t.weight->tile(t.tile);
+  const Bytes book = codebook(NF4_INT8);
+  F acc[N];
+  UNROLL for (int m = 0; m < N; m++) acc[m] = set1(0);
+  for (int b = 0; b < t.weight->blocks; b++, p += 64) {
+    F part[N];
+    UNROLL for (int half = 0; half < 2; half++, p += 256) {
+      I dot[N];
+      const int8_t* x[N];
+      UNROLL for (int m = 0; m < N; m++) {
+        size_t at = size_t(rows[m]) * in.blocks + 2 * b + half;
+        dot[m] = codesZero(in.sums[at]);
+        x[m] = in.q + at * BLOCK;
+      }
+      UNROLL for (int g = 0; g < 4; g++) {
+        Bytes low, high;
+        nibbles(p + 64 * g, low, high);
+        low = lookUp(book, low);
+        high = lookUp(book, high);
+        UNROLL for (int m = 0; m < N; m++) {
+          dotCodes(dot[m], low, x[m] + 4 * g);
+          dotCodes(dot[m], high, x[m] + 16 + 4 * g);
+        }
+      }
+      UNROLL for (int m = 0; m < N; m++) {
+        F d = set1(dotScale(in, rows[m], 2 * b + half));
+        F value = codesFloat(dot[m]);
+        part[m] = half == 0 ? mul(value, d) : fma(value, d, part[m]);
+      }
+    }
+    prefetchAhead(t, rows, b);
+    F absmax = load(reinterpret_cast<const float*>(p));
+    UNROLL for (int m = 0; m < N; m++) acc[m] = fma(part[m], absmax, acc[m]);
+  }
+  F unscale = set1(1 / NF4_INT8_SCALE);
+  UNROLL for (int m = 0; m < N; m++) store(out + m * TILE, mul(acc[m], unscale));
+}
+
 template <int KIND>
 INLINE F denseColumn(const uint8_t* p) {
   if constexpr (KIND == F32) return load(reinterpret_cast<const float*>(p));
@@ -172,6 +218,7 @@ INLINE void denseRows(const TileArgs& t, const int* rows, float* out) {
 static void q4Tile(const TileArgs& t) { OVER_ROWS(MAX_ROWS, q4Rows<N>(t, rows, out)) }
 static void q8Tile(const TileArgs& t) { OVER_ROWS(MAX_ROWS, q8Rows<N>(t, rows, out)) }
 static void nf4Tile(const TileArgs& t) { OVER_ROWS(MAX_ROWS, nf4Rows<N>(t, rows, out)) }
+static void nf4Int8Tile(const TileArgs& t) { OVER_ROWS(MAX_ROWS, nf4Int8Rows<N>(t, rows, out)) }
 static void f32Tile(const TileArgs& t) { OVER_ROWS(4, (denseRows<F32, N>(t, rows, out))) }
 static void f16Tile(const TileArgs& t) { OVER_ROWS(4, (denseRows<F16, N>(t, rows, out))) }
 static void bf16Tile(const TileArgs& t) { OVER_ROWS(4, (denseRows<BF16, N>(t, rows, out))) }

@@ -28,6 +28,8 @@ public interface ChoraleConfig {
   String KV_BLOCK_TOKENS = "16";
   String ADAPTER_CACHE = "256MiB";
   String MAX_STEP_MS = "100";
+  String KV_CACHE = "f16";
+  String NF4 = "exact";
 
   /** GGUF file, Hugging Face folder or hub id; empty is the default model. */
   Optional<String> model();
@@ -76,6 +78,12 @@ public interface ChoraleConfig {
   /** With its unit, such as {@code 512MiB}. */
   @WithDefault(KV_MEMORY)
   String kvMemory();
+
+  @WithDefault(NF4)
+  String nf4();
+
+  @WithDefault(KV_CACHE)
+  String kvCache();
 
   @WithDefault(KV_BLOCK_TOKENS)
   int kvBlockTokens();

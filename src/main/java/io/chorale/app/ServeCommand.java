@@ -85,6 +85,15 @@ final class ServeCommand implements Callable<Integer> {
   String quantize;
 
   @Option(
+      names = "--nf4",
+      paramLabel = "exact|fast",
+      description = {
+        "How NF4 weights are multiplied; fast rounds inputs and codebook to int8, native",
+        "kernels only. Default: " + ChoraleConfig.NF4
+      })
+  String nf4;
+
+  @Option(
       names = "--adapter-root",
       paramLabel = "DIR",
       description = {
@@ -142,6 +151,15 @@ final class ServeCommand implements Callable<Integer> {
       paramLabel = "SIZE",
       description = "Memory of the KV cache, with unit. Default: " + ChoraleConfig.KV_MEMORY)
   String kvMemory;
+
+  @Option(
+      names = "--kv-cache",
+      paramLabel = "f16|q8",
+      description = {
+        "How keys and values are kept; q8 holds nearly twice as many, native kernels",
+        "only. Default: " + ChoraleConfig.KV_CACHE
+      })
+  String kvCache;
 
   @Option(
       names = "--kv-block-tokens",

@@ -1,11 +1,15 @@
 package io.chorale.app;
 
+import io.chorale.kernel.Precision;
+import io.chorale.kernel.Precision.KvCache;
+import io.chorale.kernel.Precision.Nf4;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
 import java.util.OptionalInt;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 
 /**
@@ -22,6 +26,7 @@ import java.util.stream.Stream;
  * @param maxQueued sequences that wait; one more is answered with 429
  * @param maxModelTokens prompt plus completion; empty is the model's own limit
  * @param kvMemoryBytes of the paged KV cache
+ * @param precision how keys and values are kept and NF4 weights multiplied
  * @param kvBlockTokens positions per KV block
  * @param adapterCacheBytes of prepared adapters that have no loraSlot
  * @param maxStepMs how long a step with decode rows may take; 0 is no limit
@@ -46,6 +51,7 @@ record ServeSettings(
     int maxQueued,
     OptionalInt maxModelTokens,
     long kvMemoryBytes,
+    Precision precision,
     int kvBlockTokens,
     long adapterCacheBytes,
     int maxStepMs,
@@ -110,7 +116,7 @@ record ServeSettings(
         config.servedModelName().filter(s -> !s.isBlank()),
         config.host(),
         config.port(),
-        device(config.device()),
+        oneOf("device", Device.values(), config.device()),
         config.kernels().toLowerCase(Locale.ROOT),
         config.quantize().toLowerCase(Locale.ROOT),
         adapterRoots(config.adapterRoots()),
@@ -122,6 +128,9 @@ record ServeSettings(
         config.maxQueued(),
         optional(config.maxModelTokens()),
         size("kv-memory", config.kvMemory()),
+        new Precision(
+            oneOf("kv-cache", KvCache.values(), config.kvCache()),
+            oneOf("nf4", Nf4.values(), config.nf4())),
         config.kvBlockTokens(),
         size("adapter-cache", config.adapterCache()),
         config.maxStepMs(),
@@ -146,13 +155,18 @@ record ServeSettings(
         .normalize();
   }
 
-  private static Device device(String text) {
-    for (Device device : Device.values()) {
-      if (device.name().equalsIgnoreCase(text)) {
-        return device;
+  private static <E extends Enum<E>> E oneOf(String setting, E[] values, String text) {
+    for (E value : values) {
+      if (value.name().equalsIgnoreCase(text)) {
+        return value;
       }
     }
-    throw wrong("device", "'" + text + "'", "cpu or cuda");
+    throw wrong(
+        setting,
+        "'" + text + "'",
+        Stream.of(values)
+            .map(value -> value.name().toLowerCase(Locale.ROOT))
+            .collect(Collectors.joining(" or ")));
   }
 
   private static List<Path> adapterRoots(Optional<List<String>> given) {

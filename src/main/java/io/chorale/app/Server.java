@@ -137,7 +137,8 @@ final class Server implements AutoCloseable {
 
   private static Ops ops(ServeSettings settings) {
     int threads = settings.threads().orElseGet(() -> Runtime.getRuntime().availableProcessors());
-    return Kernels.choose(settings.kernels(), settings.device().name(), threads);
+    return Kernels.choose(
+        settings.kernels(), settings.device().name(), threads, settings.precision());
   }
 
   private static CausalLm load(BaseModelFiles files, Ops ops, ServeSettings settings) {
@@ -166,7 +167,7 @@ final class Server implements AutoCloseable {
   }
 
   private static SchedulerOptions scheduling(ModelSpec spec, Ops ops, ServeSettings settings) {
-    long positionBytes = 2L * ops.kvElementBytes() * spec.layers() * spec.kvWidth();
+    long positionBytes = (long) spec.layers() * ops.kvPositionBytes(spec.kvHeads(), spec.headDim());
     long blocks = settings.kvMemoryBytes() / (positionBytes * settings.kvBlockTokens());
     if (blocks < 2) {
       throw new UsageException(

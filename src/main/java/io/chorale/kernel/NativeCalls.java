@@ -68,7 +68,9 @@ final class NativeCalls {
   static native void loraSeat(long table, int slot, long set);
 
   static native long kvPages(
-      int layers, int kvSlots, int heads, int kvHeads, int headDim, int window);
+      int layers, int kvSlots, int heads, int kvHeads, int headDim, int window, boolean q8);
+
+  static native long kvBytes(long pages);
 
   static native void kvFree(long pages);
 

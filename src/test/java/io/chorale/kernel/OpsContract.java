@@ -39,6 +39,11 @@ abstract class OpsContract {
     return tolerance();
   }
 
+  /** Whether keys and values are kept as int8; attention is then held against rounded ones. */
+  boolean int8Kv() {
+    return false;
+  }
+
   record Case(String mix, int rows, int in, int out, String format, boolean accumulate) {}
 
   static Stream<Case> cases() {
@@ -207,7 +212,7 @@ abstract class OpsContract {
   @ParameterizedTest
   @MethodSource("shapes")
   void attentionMixesChunksAndDecodeRowsOverScatteredBlocks(AttentionShape shape) {
-    AttentionCase attention = new AttentionCase(shape, FREQUENCIES);
+    AttentionCase attention = new AttentionCase(shape, FREQUENCIES, int8Kv());
     // When: positions are fed in uneven chunks, two sequences interleaved in each step
     float[][] got = attention.run(ops());
     // Then
