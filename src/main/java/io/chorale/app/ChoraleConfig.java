@@ -26,6 +26,8 @@ public interface ChoraleConfig {
   String MAX_QUEUED = "256";
   String KV_MEMORY = "1GiB";
   String KV_BLOCK_TOKENS = "16";
+  int SPECULATIVE_TOKENS = 8;
+  String SPECULATIVE_NGRAM = "2";
 
   /** GGUF file, Hugging Face folder or hub id; empty is the default model. */
   Optional<String> model();
@@ -77,6 +79,13 @@ public interface ChoraleConfig {
 
   @WithDefault(KV_BLOCK_TOKENS)
   int kvBlockTokens();
+
+  /** Next tokens guessed at most; empty is the default, or 0 where it could change an answer. */
+  Optional<Integer> speculativeTokens();
+
+  /** Last tokens that must have occurred before for a guess. */
+  @WithDefault(SPECULATIVE_NGRAM)
+  int speculativeNgram();
 
   /** Compute threads; empty is one per processor. */
   Optional<Integer> threads();

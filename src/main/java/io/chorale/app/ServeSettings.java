@@ -1,5 +1,6 @@
 package io.chorale.app;
 
+import io.chorale.sched.draft.DraftOptions;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -23,6 +24,8 @@ import java.util.stream.Stream;
  * @param maxModelTokens prompt plus completion; empty is the model's own limit
  * @param kvMemoryBytes of the paged KV cache
  * @param kvBlockTokens positions per KV block
+ * @param speculativeTokens next tokens guessed at most; empty is 8 with the own kernels, else 0
+ * @param speculativeNgram last tokens that must have occurred before for a guess
  * @param threads compute threads; empty is one per processor
  * @param cacheDir where downloaded models lie; empty is the user's cache folder
  * @param stateDir where registered adapters are remembered
@@ -45,6 +48,8 @@ record ServeSettings(
     OptionalInt maxModelTokens,
     long kvMemoryBytes,
     int kvBlockTokens,
+    OptionalInt speculativeTokens,
+    int speculativeNgram,
     OptionalInt threads,
     Optional<Path> cacheDir,
     Path stateDir) {
@@ -67,6 +72,8 @@ record ServeSettings(
     within("max-queued", maxQueued, 1, 1_000_000);
     within("kv-block-tokens", kvBlockTokens, 1, 256);
     maxModelTokens.ifPresent(n -> within("max-model-tokens", n, 1, 1 << 24));
+    speculativeTokens.ifPresent(n -> within("speculative-tokens", n, 0, DraftOptions.MAX_TOKENS));
+    within("speculative-ngram", speculativeNgram, 1, DraftOptions.MAX_MATCH);
     threads.ifPresent(n -> within("threads", n, 1, 1024));
     if (kvMemoryBytes < MIB || kvMemoryBytes > 1L << 42) {
       throw wrong("kv-memory", kvMemoryBytes + " bytes", "1MiB to 4TiB");
@@ -115,6 +122,8 @@ record ServeSettings(
         optional(config.maxModelTokens()),
         size("kv-memory", config.kvMemory()),
         config.kvBlockTokens(),
+        optional(config.speculativeTokens()),
+        config.speculativeNgram(),
         optional(config.threads()),
         config.cache().filter(s -> !s.isBlank()).map(Path::of),
         stateDir(config));
