@@ -186,6 +186,24 @@ final class ServeCommand implements Callable<Integer> {
   Integer maxStepMs;
 
   @Option(
+      names = "--speculative-tokens",
+      paramLabel = "N",
+      description = {
+        "Next tokens guessed from the text so far, checked in one step; 0 is none.",
+        "Default: " + ChoraleConfig.SPECULATIVE_TOKENS + ", with libtorch 0"
+      })
+  Integer speculativeTokens;
+
+  @Option(
+      names = "--speculative-ngram",
+      paramLabel = "N",
+      description = {
+        "Tokens that must have occurred before for a guess.",
+        "Default: " + ChoraleConfig.SPECULATIVE_NGRAM
+      })
+  Integer speculativeNgram;
+
+  @Option(
       names = "--threads",
       paramLabel = "N",
       description = "Compute threads. Default: one per processor.")

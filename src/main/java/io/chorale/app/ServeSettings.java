@@ -3,6 +3,7 @@ package io.chorale.app;
 import io.chorale.kernel.Precision;
 import io.chorale.kernel.Precision.KvCache;
 import io.chorale.kernel.Precision.Nf4;
+import io.chorale.sched.draft.DraftOptions;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -30,6 +31,8 @@ import java.util.stream.Stream;
  * @param kvBlockTokens positions per KV block
  * @param adapterCacheBytes of prepared adapters that have no loraSlot
  * @param maxStepMs how long a step with decode rows may take; 0 is no limit
+ * @param speculativeTokens next tokens guessed at most; empty is 8 with the own kernels, else 0
+ * @param speculativeNgram last tokens that must have occurred before for a guess
  * @param threads compute threads; empty is one per processor
  * @param cacheDir where downloaded models lie; empty is the user's cache folder
  * @param stateDir where registered adapters are remembered
@@ -55,6 +58,8 @@ record ServeSettings(
     int kvBlockTokens,
     long adapterCacheBytes,
     int maxStepMs,
+    OptionalInt speculativeTokens,
+    int speculativeNgram,
     OptionalInt threads,
     Optional<Path> cacheDir,
     Path stateDir) {
@@ -78,6 +83,8 @@ record ServeSettings(
     within("kv-block-tokens", kvBlockTokens, 1, 256);
     within("max-step-ms", maxStepMs, 0, 60_000);
     maxModelTokens.ifPresent(n -> within("max-model-tokens", n, 1, 1 << 24));
+    speculativeTokens.ifPresent(n -> within("speculative-tokens", n, 0, DraftOptions.MAX_TOKENS));
+    within("speculative-ngram", speculativeNgram, 1, DraftOptions.MAX_MATCH);
     threads.ifPresent(n -> within("threads", n, 1, 1024));
     if (kvMemoryBytes < MIB || kvMemoryBytes > 1L << 42) {
       throw wrong("kv-memory", kvMemoryBytes + " bytes", "1MiB to 4TiB");
@@ -134,6 +141,8 @@ record ServeSettings(
         config.kvBlockTokens(),
         size("adapter-cache", config.adapterCache()),
         config.maxStepMs(),
+        optional(config.speculativeTokens()),
+        config.speculativeNgram(),
         optional(config.threads()),
         config.cache().filter(s -> !s.isBlank()).map(Path::of),
         stateDir(config));

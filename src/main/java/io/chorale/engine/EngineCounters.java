@@ -32,7 +32,8 @@ final class EngineCounters {
     }
     generatedTokens += sampled;
     acceptedDraftTokens += sampled; // less one for each sequence that sampled
-    for (ScheduledRows rows : batch.rows()) {
+    for (int i = 0; i < batch.rows().size(); i++) {
+      ScheduledRows rows = batch.rows().get(i);
       draftedTokens += rows.drafts();
       acceptedDraftTokens -= rows.samples() ? 1 : 0;
       int promptEnd = Math.min(rows.start() + rows.count(), rows.sequence().promptTokens());

@@ -18,6 +18,7 @@ import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.LockSupport;
+import java.util.function.Function;
 import org.jboss.logging.Logger;
 
 /**
@@ -29,17 +30,21 @@ import org.jboss.logging.Logger;
 public final class EngineLoop implements Engine, AutoCloseable {
   private static final Logger LOG = Logger.getLogger(EngineLoop.class);
 
+  /** Snapshots while nothing begins or ends: seldom, since each is garbage. */
+  private static final long SNAPSHOT_NANOS = 50_000_000;
+
   /**
    * Bounds of the engine.
    *
    * @param maxQueued sequences that may wait for their first step; more are refused
    * @param drainMs how long {@link #close} lets running sequences finish
    * @param drafting bounds of speculation
+   * @param maxStepMs how long a step with decode rows may take; 0 for no limit
    */
-  public record Options(int maxQueued, long drainMs, DraftOptions drafting) {
-    /** Without speculation. */
+  public record Options(int maxQueued, long drainMs, DraftOptions drafting, int maxStepMs) {
+    /** Without speculation, and as many rows of prompts in a step as fit. */
     public Options(int maxQueued, long drainMs) {
-      this(maxQueued, drainMs, DraftOptions.OFF);
+      this(maxQueued, drainMs, DraftOptions.OFF, 0);
     }
 
     public Options {
@@ -71,17 +76,20 @@ public final class EngineLoop implements Engine, AutoCloseable {
   private final AtomicInteger queued = new AtomicInteger();
   private final AtomicLong nextId = new AtomicLong();
   private final Map<Sequence, Generation> generations = new HashMap<>();
+  private final Function<Sequence, Generation> owners = generations::get;
   private final EngineCounters counters;
   private final Thread thread;
   private volatile EngineStats stats;
   private volatile boolean accepting = true;
   private boolean stopping;
+  private boolean ended; // a sequence, since the last snapshot
+  private long published;
 
   /** Starts the thread at once; the loop owns the runner from here on. */
   public EngineLoop(SchedulerOptions scheduling, ModelRunner runner, Options options) {
     this.runner = runner;
     this.adapters = runner.adapters();
-    this.scheduler = new Scheduler(scheduling, options.drafting(), adapters::isReady);
+    this.scheduler = new Scheduler(scheduling, options.drafting(), options.maxStepMs(), adapters::isReady);
     this.options = options;
     this.counters = new EngineCounters(scheduling);
     this.maxModelTokens = (int) scheduling.maxSequenceTokens();
@@ -140,10 +148,10 @@ public final class EngineLoop implements Engine, AutoCloseable {
         if (idle && inbox.isEmpty() && !adapters.hasNews()) {
           LockSupport.park(this);
         }
-        drainInbox();
+        boolean told = drainInbox();
         takeAdapterNews();
         idle = !scheduler.hasWork() || stopping || !step();
-        stats = counters.snapshot(true, scheduler);
+        publish(told || idle || ended);
       }
     } catch (Throwable e) {
       LOG.errorf(e, "engine thread died");
@@ -156,7 +164,19 @@ public final class EngineLoop implements Engine, AutoCloseable {
     }
   }
 
-  private void drainInbox() {
+  /** Takes a snapshot if something began or ended, else now and then. */
+  private void publish(boolean changed) {
+    long now = System.nanoTime();
+    if (changed || now - published > SNAPSHOT_NANOS) {
+      stats = counters.snapshot(true, scheduler);
+      published = now;
+      ended = false;
+    }
+  }
+
+  /** False if it was empty. */
+  private boolean drainInbox() {
+    boolean any = !inbox.isEmpty();
     for (Command command = inbox.poll(); command != null; command = inbox.poll()) {
       if (command instanceof Command.Submit submit) {
         submit.generations().forEach(this::admit);
@@ -168,6 +188,7 @@ public final class EngineLoop implements Engine, AutoCloseable {
         stopping = true;
       }
     }
+    return any;
   }
 
   private void retireNow(int adapterKey) {
@@ -226,13 +247,13 @@ public final class EngineLoop implements Engine, AutoCloseable {
           "nothing schedulable among %d waiting and %d running sequences"
               .formatted(scheduler.waiting(), scheduler.running()));
     }
-    for (ScheduledRows rows : batch.rows()) {
-      leaveQueue(generations.get(rows.sequence()));
+    for (int i = 0; i < batch.rows().size(); i++) {
+      leaveQueue(generations.get(batch.rows().get(i).sequence()));
     }
     long start = System.nanoTime();
     ModelRunner.Result result;
     try {
-      result = runner.run(batch, generations::get);
+      result = runner.run(batch, owners);
     } catch (RuntimeException | OutOfMemoryError e) {
       fail(batch, e);
       return true;
@@ -242,7 +263,8 @@ public final class EngineLoop implements Engine, AutoCloseable {
     scheduler.took(batch, nanos);
     counters.step(batch, result, nanos);
     deliver(batch, result);
-    for (Sequence sequence : finished) {
+    for (int i = 0; i < finished.size(); i++) {
+      Sequence sequence = finished.get(i);
       Generation generation = generations.get(sequence);
       if (generation != null) {
         end(generation, sequence.finishReason(), null);
@@ -253,7 +275,8 @@ public final class EngineLoop implements Engine, AutoCloseable {
 
   private void deliver(ScheduledBatch batch, ModelRunner.Result result) {
     int first = 0;
-    for (ScheduledRows rows : batch.rows()) {
+    for (int i = 0; i < batch.rows().size(); i++) {
+      ScheduledRows rows = batch.rows().get(i);
       if (rows.samples()) {
         deliver(generations.get(rows.sequence()), result, first, rows.samplingRows());
         first += rows.samplingRows();
@@ -316,6 +339,7 @@ public final class EngineLoop implements Engine, AutoCloseable {
   }
 
   private void end(Generation generation, FinishReason reason, String message) {
+    ended = true;
     boolean admitted = generations.remove(generation.sequence) != null;
     if (admitted && generation.sequence.adapterKey() != GenerationRequest.BASE) {
       adapters.leave(generation.sequence.adapterKey());

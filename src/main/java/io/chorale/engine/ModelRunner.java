@@ -36,6 +36,12 @@ public final class ModelRunner implements AutoCloseable {
   private final int blockTokens;
   private final Sampler sampler;
 
+  // Of the step that runs, kept for the next one: a step makes no garbage.
+  private final StepInputs step = new StepInputs();
+  private final CausalLm.LogitsConsumer consumer = this::use;
+  private Function<Sequence, Generation> owners;
+  private Result result = new Result(new int[0], new TokenLogprobs[0]);
+
   /**
    * @param kvBlocks blocks of {@code blockTokens} positions
    * @param maxLoras resident adapters
@@ -69,36 +75,33 @@ public final class ModelRunner implements AutoCloseable {
    * Runs the batch.
    *
    * @param generations the request behind a sequence
+   * @return filled anew by the next step
    */
   Result run(ScheduledBatch batch, Function<Sequence, Generation> generations) {
-    for (Seating seating : batch.seatings()) {
+    for (int i = 0; i < batch.seatings().size(); i++) {
+      Seating seating = batch.seatings().get(i);
       adapters.seat(seating.loraSlot(), seating.adapterKey());
     }
-    StepInputs step = StepInputs.of(batch, blockTokens, generations);
-    int samples = step.samples();
-    Result result = new Result(new int[samples], new TokenLogprobs[samples]);
+    owners = generations;
+    step.fill(batch, blockTokens, generations);
+    if (result.tokens().length != step.samples()) {
+      result = new Result(new int[step.samples()], new TokenLogprobs[step.samples()]);
+    }
     Arrays.fill(result.tokens(), NOT_REACHED);
-    model.forward(
-        step.inputs(),
-        adapters.table(),
-        pages,
-        (first, rows, logits) -> {
-          for (int i = 0; i < rows; i++) {
-            use(step, first + i, logits, i * model.spec().vocab(), generations, result);
-          }
-        });
+    Arrays.fill(result.logprobs(), null);
+    model.forward(step.inputs(), adapters.table(), pages, consumer);
     return result;
   }
 
-  private void use(
-      StepInputs step,
-      int logitRow,
-      float[] logits,
-      int offset,
-      Function<Sequence, Generation> generations,
-      Result result) {
+  private void use(int first, int rows, float[] logits) {
+    for (int i = 0; i < rows; i++) {
+      use(first + i, logits, i * model.spec().vocab());
+    }
+  }
+
+  private void use(int logitRow, float[] logits, int offset) {
     ScheduledRows rows = step.rowsOf(logitRow);
-    Generation generation = generations.apply(rows.sequence());
+    Generation generation = owners.apply(rows.sequence());
     int position = step.positionOf(logitRow);
     int vocab = model.spec().vocab();
     int top = rows.sequence().params().logprobs();
@@ -108,7 +111,7 @@ public final class ModelRunner implements AutoCloseable {
           Sampler.logprobs(logits, offset, vocab, next, Math.max(0, top));
     }
     int sample = step.sampleOf(logitRow);
-    if (sample >= 0 && isReached(rows.sequence(), position, sample, result)) {
+    if (sample >= 0 && isReached(rows.sequence(), position, sample)) {
       int token = sampler.sample(rows.sequence(), position + 1, logits, offset, generation.random);
       result.tokens()[sample] = token;
       if (top >= 0) {
@@ -118,7 +121,7 @@ public final class ModelRunner implements AutoCloseable {
   }
 
   /** A draft's row counts only if the row before it picked just that token. */
-  private static boolean isReached(Sequence sequence, int position, int sample, Result result) {
+  private boolean isReached(Sequence sequence, int position, int sample) {
     boolean isDraft = position >= sequence.length();
     return !isDraft || result.tokens()[sample - 1] == sequence.stepToken(position);
   }

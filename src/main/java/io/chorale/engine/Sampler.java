@@ -21,10 +21,16 @@ final class Sampler {
   private final int[] kept;
   private final int[] binCount = new int[BINS];
   private final double[] binMass = new double[BINS];
+  private final boolean[] seen;
+  private final boolean[] generated;
+  private final long[] border; // of keepBest, best first when sorted
 
   Sampler(int vocab) {
     this.work = new float[vocab];
     this.kept = new int[vocab];
+    this.seen = new boolean[vocab];
+    this.generated = new boolean[vocab];
+    this.border = new long[vocab];
   }
 
   /**
@@ -49,7 +55,9 @@ final class Sampler {
     if (length - sequence.promptTokens() < params.minTokens()) {
       params.stopTokenIds().forEach(id -> work[id] = Float.NEGATIVE_INFINITY);
     }
-    params.logitBias().forEach((id, bias) -> work[id] += bias);
+    if (!params.logitBias().isEmpty()) {
+      params.logitBias().forEach((id, bias) -> work[id] += bias);
+    }
     if (params.repetitionPenalty() != 1
         || params.presencePenalty() != 0
         || params.frequencyPenalty() != 0) {
@@ -58,8 +66,8 @@ final class Sampler {
   }
 
   private void penalize(Sequence sequence, int length, SamplingParams params) {
-    boolean[] seen = new boolean[work.length];
-    boolean[] generated = new boolean[work.length];
+    Arrays.fill(seen, false);
+    Arrays.fill(generated, false);
     for (int position = 0; position < length; position++) {
       int id = sequence.stepToken(position);
       boolean output = position >= sequence.promptTokens();
@@ -146,34 +154,41 @@ final class Sampler {
       binCount[bin]++;
       binMass[bin] += Math.exp(work[kept[i]] - max);
     }
-    int border = 0;
+    int last = 0;
     int before = 0;
     double massBefore = 0;
-    while (border < BINS - 1
-        && before + binCount[border] < most
-        && massBefore + binMass[border] < enough) {
-      before += binCount[border];
-      massBefore += binMass[border];
-      border++;
+    while (last < BINS - 1
+        && before + binCount[last] < most
+        && massBefore + binMass[last] < enough) {
+      before += binCount[last];
+      massBefore += binMass[last];
+      last++;
     }
     int inBorder = 0;
-    Integer[] borderIds = new Integer[binCount[border]];
     int out = 0;
     for (int i = 0; i < count; i++) {
       int bin = bin(work[kept[i]], max);
-      if (bin == border) {
-        borderIds[inBorder++] = kept[i];
-      } else if (bin < border) {
+      if (bin == last) {
+        border[inBorder++] = byLogit(kept[i]);
+      } else if (bin < last) {
         kept[out++] = kept[i];
       }
     }
-    Arrays.sort(borderIds, (x, y) -> Float.compare(work[y], work[x]));
+    Arrays.sort(border, 0, inBorder);
     double reached = massBefore;
     for (int i = 0; i < inBorder && out < most && (out == 0 || reached < enough); i++) {
-      reached += Math.exp(work[borderIds[i]] - max);
-      kept[out++] = borderIds[i];
+      int id = (int) border[i];
+      reached += Math.exp(work[id] - max);
+      kept[out++] = id;
     }
     return out;
+  }
+
+  /** A number that sorts by falling logit, then by id, which is its low half. */
+  private long byLogit(int id) {
+    int bits = Float.floatToIntBits(work[id]);
+    int rising = bits ^ (bits >> 31 & Integer.MAX_VALUE);
+    return (long) ~rising << 32 | id;
   }
 
   private static int bin(float logit, float max) {

@@ -22,6 +22,7 @@ public final class NativeOps implements Ops, AutoCloseable {
   private final InstructionSet set;
   private final Precision precision;
   private final NativeHandle handle;
+  private NativeStepRows stepRows;
 
   /** With {@link Precision#DEFAULT}. */
   public NativeOps(InstructionSet set, int threads) {
@@ -49,6 +50,7 @@ public final class NativeOps implements Ops, AutoCloseable {
     this.set = set;
     this.precision = precision;
     this.handle = NativeHandle.of(context, NativeCalls::close);
+    this.stepRows = new NativeStepRows(handle);
   }
 
   private record NativeKvPages(NativeHandle handle, long bytes) implements KvPages {
@@ -112,7 +114,10 @@ public final class NativeOps implements Ops, AutoCloseable {
 
   @Override
   public StepRows begin(ForwardInputs inputs, float[] inverseFrequencies, LoraTable lora) {
-    return new NativeStepRows(handle, inputs, inverseFrequencies, (NativeLoraTable) lora);
+    if (!stepRows.isFree()) { // not one after the other, as engines have them
+      stepRows = new NativeStepRows(handle);
+    }
+    return stepRows.begin(inputs, inverseFrequencies, (NativeLoraTable) lora);
   }
 
   @Override

@@ -36,7 +36,7 @@ final class Drafts {
   /**
    * Lengthens decode rows.
    *
-   * @param decodes rows of one sequence each, replaced in place
+   * @param decodes rows of one sequence each
    * @param stepRows rows of the whole step
    * @param running sequences that hold blocks
    * @return rows added
@@ -45,8 +45,8 @@ final class Drafts {
     if (drafting.maxTokens() == 0) {
       return 0;
     }
-    for (ScheduledRows rows : decodes) {
-      begin(rows.sequence());
+    for (int i = 0; i < decodes.size(); i++) {
+      begin(decodes.get(i).sequence());
     }
     int rows = stepRows;
     double tokens = decodes.size();
@@ -97,7 +97,7 @@ final class Drafts {
       return false;
     }
     int token = sequence.lookup.guess(sequence.rawTokens(), at);
-    if (sequence.params().stopTokenIds().contains(token)) {
+    if (sequence.isStop(token)) {
       return false; // nothing would come of the rows after it
     }
     sequence.draft(token);
@@ -108,18 +108,8 @@ final class Drafts {
   private static void lengthen(List<ScheduledRows> decodes) {
     for (int i = 0; i < decodes.size(); i++) {
       ScheduledRows rows = decodes.get(i);
-      Sequence sequence = rows.sequence();
-      if (sequence.drafted() > 0) {
-        decodes.set(
-            i,
-            new ScheduledRows(
-                sequence,
-                rows.start(),
-                rows.count() + sequence.drafted(),
-                sequence.drafted(),
-                rows.samples(),
-                rows.loraSlot(),
-                sequence.blocks().ids()));
+      if (rows.sequence().drafted() > 0) {
+        rows.lengthen(rows.sequence().drafted());
       }
     }
   }

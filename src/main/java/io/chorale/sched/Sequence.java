@@ -18,6 +18,8 @@ public final class Sequence {
   private final Drafting drafting;
   private final int promptTokens;
   private final BlockTable blocks = new BlockTable();
+  private final ScheduledRows rows = new ScheduledRows(this);
+  private final int[] stopIds; // ascending
 
   private int[] tokens;
   private int length;
@@ -58,6 +60,7 @@ public final class Sequence {
     this.adapterKey = adapterKey;
     this.params = Objects.requireNonNull(params, "params");
     this.drafting = Objects.requireNonNull(drafting, "drafting");
+    this.stopIds = params.stopTokenIds().stream().mapToInt(each -> each).sorted().toArray();
     this.promptTokens = promptIds.length;
     this.tokens = promptIds.clone();
     this.length = promptIds.length;
@@ -224,11 +227,20 @@ public final class Sequence {
 
   /** Why the sequence ends after its last sampled token, or null if it goes on. */
   private FinishReason ending(int maxSequenceTokens) {
-    if (params.stopTokenIds().contains(tokens[length - 1])) {
+    if (isStop(tokens[length - 1])) {
       return FinishReason.STOP;
     }
     boolean full = generatedTokens() == params.maxTokens() || length == maxSequenceTokens;
     return full ? FinishReason.LENGTH : null;
+  }
+
+  /** The id ends the sequence. */
+  boolean isStop(int token) {
+    return Arrays.binarySearch(stopIds, token) >= 0;
+  }
+
+  ScheduledRows rows() {
+    return rows;
   }
 
   void preempt() {

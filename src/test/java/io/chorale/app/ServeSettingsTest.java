@@ -56,6 +56,8 @@ class ServeSettingsTest {
     "max-queued, 0, --max-queued (chorale.max-queued) is 0",
     "max-model-tokens, 0, --max-model-tokens (chorale.max-model-tokens) is 0",
     "kv-block-tokens, 257, --kv-block-tokens (chorale.kv-block-tokens) is 257",
+    "speculative-tokens, 65, --speculative-tokens (chorale.speculative-tokens) is 65",
+    "speculative-ngram, 0, --speculative-ngram (chorale.speculative-ngram) is 0",
     "threads, 0, --threads (chorale.threads) is 0",
     "kv-memory, 1KiB, --kv-memory (chorale.kv-memory) is 1024 bytes",
     "kv-memory, much, --kv-memory (chorale.kv-memory): 'much' is no size",

@@ -22,7 +22,9 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/** Speculation changes no token and no log-probability, with the native kernels and a tiny model. */
+/**
+ * Speculation changes no token and no log-probability, with the native kernels and a tiny model.
+ */
 @ParameterizedClass(allowZeroInvocations = true)
 @MethodSource("sets")
 class SpeculationTest {
@@ -84,7 +86,11 @@ class SpeculationTest {
 
   private TinyEngine engine(NativeOps ops, int blocks, DraftOptions drafting) {
     return new TinyEngine(
-        ops, blocks, 4, new TinyEngine.SeededAdapters(), new EngineLoop.Options(64, 2000, drafting));
+        ops,
+        blocks,
+        4,
+        new TinyEngine.SeededAdapters(),
+        new EngineLoop.Options(64, 2000, drafting, 0));
   }
 
   /** Base and three adapters; every field of the sampling parameters is used by some. */
@@ -125,8 +131,20 @@ class SpeculationTest {
       boolean echo) {
     double frequency = repetition == 1 ? 0 : 0.1;
     return new SamplingParams(
-        temperature, topP, topK, 0, repetition, 0, frequency, bias, 9, stops, maxTokens, 5,
-        logprobs, echo);
+        temperature,
+        topP,
+        topK,
+        0,
+        repetition,
+        0,
+        frequency,
+        bias,
+        9,
+        stops,
+        maxTokens,
+        5,
+        logprobs,
+        echo);
   }
 
   private static Set<Integer> stops(Random random) {

@@ -59,7 +59,7 @@ class AdapterSeatingTest {
   void sequenceWhoseAdapterIsNotAtHandHoldsUpNobodyHoweverOftenItIsPassed() {
     // Given
     Set<Integer> ready = new HashSet<>(Set.of(6));
-    Scheduler picky = new Scheduler(Sequences.options(200), DraftOptions.OFF, ready::contains);
+    Scheduler picky = new Scheduler(Sequences.options(200), DraftOptions.OFF, 0, ready::contains);
     Sequence late = Sequences.adapted(5, 0, 3, 500);
     picky.add(late);
     assertTrue(picky.schedule().isEmpty());

@@ -47,8 +47,7 @@ class PromptLookupTest {
   @Test
   void aRepetitionIsGuessedBeyondItsOwnEnd() {
     int[] tokens = {1, 2, 3, 1, 2};
-    assertEquals(
-        "[3, 1, 2, 3, 1, 2, 3]", Arrays.toString(guesses(lookup(2, tokens), tokens, 7)));
+    assertEquals("[3, 1, 2, 3, 1, 2, 3]", Arrays.toString(guesses(lookup(2, tokens), tokens, 7)));
   }
 
   @Test
