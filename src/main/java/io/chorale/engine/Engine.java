@@ -20,7 +20,9 @@ public interface Engine {
    */
   void retire(int adapterKey);
 
-  /** A snapshot of a step boundary: the last one at which something began or ended, or 50 ms ago. */
+  /**
+   * A snapshot of a step boundary: the last one at which something began or ended, or 200 ms ago.
+   */
   EngineStats stats();
 
   /** Longest prompt plus completion, in tokens. */

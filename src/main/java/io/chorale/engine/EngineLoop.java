@@ -31,7 +31,7 @@ public final class EngineLoop implements Engine, AutoCloseable {
   private static final Logger LOG = Logger.getLogger(EngineLoop.class);
 
   /** Snapshots while nothing begins or ends: seldom, since each is garbage. */
-  private static final long SNAPSHOT_NANOS = 50_000_000;
+  static final long SNAPSHOT_NANOS = 200_000_000;
 
   /**
    * Bounds of the engine.
@@ -89,7 +89,8 @@ public final class EngineLoop implements Engine, AutoCloseable {
   public EngineLoop(SchedulerOptions scheduling, ModelRunner runner, Options options) {
     this.runner = runner;
     this.adapters = runner.adapters();
-    this.scheduler = new Scheduler(scheduling, options.drafting(), options.maxStepMs(), adapters::isReady);
+    this.scheduler =
+        new Scheduler(scheduling, options.drafting(), options.maxStepMs(), adapters::isReady);
     this.options = options;
     this.counters = new EngineCounters(scheduling);
     this.maxModelTokens = (int) scheduling.maxSequenceTokens();

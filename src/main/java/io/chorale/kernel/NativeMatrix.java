@@ -31,10 +31,7 @@ final class NativeMatrix extends Matrix {
   Matrix view(long firstElement, int viewRows, int viewCols) {
     long at = address + firstElement * Float.BYTES;
     NativeMatrix last = lastView;
-    if (last == null
-        || last.address != at
-        || last.rows() != viewRows
-        || last.cols() != viewCols) {
+    if (last == null || last.address != at || last.rows() != viewRows || last.cols() != viewCols) {
       last = new NativeMatrix(at, owner, viewRows, viewCols);
       lastView = last;
     }

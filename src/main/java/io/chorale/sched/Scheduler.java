@@ -54,7 +54,8 @@ public final class Scheduler {
    * @param adapterReady says whether an adapter's weights are at hand, or else brings them; asked
    *     before a sequence is admitted whose adapter is in no loraSlot
    */
-  public Scheduler(SchedulerOptions options, DraftOptions drafting, int maxStepMs, IntPredicate adapterReady) {
+  public Scheduler(
+      SchedulerOptions options, DraftOptions drafting, int maxStepMs, IntPredicate adapterReady) {
     this.options = options;
     this.adapterReady = adapterReady;
     this.kv = new PagedKv(options);
@@ -112,12 +113,10 @@ public final class Scheduler {
         prefill(i);
       }
     }
-    int drafted = 0;
     if (!step.preempts) {
       admitWaiting();
-      drafted = drafts.add(step.decodes(), step.totalRows(), running.size());
     }
-    step.end(drafted);
+    step.end(step.preempts ? 0 : drafts.add(step.decodes(), step.totalRows(), running.size()));
     inFlight = step.isEmpty() ? null : step;
     return step;
   }
@@ -375,9 +374,7 @@ public final class Scheduler {
 
   private void insertByArrival(Sequence sequence) {
     int at = running.size();
-    while (at > 0 && running.get(at - 1).arrival > sequence.arrival) {
-      at--;
-    }
+    for (; at > 0 && running.get(at - 1).arrival > sequence.arrival; at--) {}
     running.add(at, sequence);
   }
 

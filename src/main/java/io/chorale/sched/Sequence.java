@@ -221,7 +221,9 @@ public final class Sequence {
 
   private void grow(int wanted) {
     if (wanted > tokens.length) {
-      tokens = Arrays.copyOf(tokens, wanted + Math.max(16, wanted / 2));
+      // All that it may generate, unless that is much: most steps then make no garbage.
+      long most = (long) promptTokens + params.maxTokens();
+      tokens = Arrays.copyOf(tokens, (int) Math.max(wanted, Math.min(most, 2L * wanted + 1024)));
     }
   }
 

@@ -49,7 +49,9 @@ final class StepTimes {
         }
         times.decode(1, 512, adapters);
         times.decode(16, 512, adapters);
-        times.prefill(512, adapters);
+        for (int chunk : new int[] {16, 32, 64, 128, 256, 512}) {
+          times.prefill(chunk, adapters);
+        }
       }
     }
   }

@@ -91,7 +91,7 @@ class SchedulerPropertyTest {
               random.nextInt(4) > 0);
       vocabulary = random.nextBoolean() ? 7 : 2;
       DraftOptions drafting = new DraftOptions(random.nextInt(5), random.nextInt(1, 4));
-      scheduler = new Scheduler(options, drafting, 0, key -> true);
+      scheduler = new Scheduler(options, drafting, random.nextInt(2) * 10, key -> true);
       model = new FakeModel(options, vocabulary);
       prompts.add(random.ints(options.maxSequenceTokens(), 0, vocabulary).toArray());
       prompts.add(random.ints(options.maxSequenceTokens(), 0, vocabulary).toArray());
