@@ -10,11 +10,11 @@ import java.util.random.RandomGenerator;
  * logit_bias, penalties, (greedy ends here) temperature, min_p, top_k, top_p, draw. The row is
  * copied only if a token's own logit changes.
  *
- * <p>The vocabulary is never sorted and each token's exponential is taken once: a histogram over the
- * distance to the best logit has the number and the mass of the tokens in each bin, which is enough
- * to find the bin where top-k and top-p end, and the bin that the draw falls into; only the tokens
- * of those are looked at one by one. Masses are exact to 1e-11. A token 40 nats or more below the
- * best is left out: together they hold less than a draw of 53 bits can tell from nothing.
+ * <p>The vocabulary is never sorted and each token's exponential is taken once: a histogram over
+ * the distance to the best logit has the number and the mass of the tokens in each bin, which is
+ * enough to find the bin where top-k and top-p end, and the bin that the draw falls into; only the
+ * tokens of those are looked at one by one. Masses are exact to 1e-11. A token 40 nats or more
+ * below the best is left out: together they hold less than a draw of 53 bits can tell from nothing.
  *
  * <p>Engine thread; buffers are reused.
  */
@@ -43,8 +43,7 @@ final class Sampler {
    * @return a token id
    * @throws IllegalStateException if the row holds no finite number
    */
-  int sample(
-      Sequence sequence, int length, float[] logits, int offset, RandomGenerator random) {
+  int sample(Sequence sequence, int length, float[] logits, int offset, RandomGenerator random) {
     SamplingParams params = sequence.params();
     float[] row = logits;
     int first = offset;
@@ -78,7 +77,9 @@ final class Sampler {
     if (masksStops(sequence, length, params)) {
       params.stopTokenIds().forEach(id -> work[id] = Float.NEGATIVE_INFINITY);
     }
-    params.logitBias().forEach((id, bias) -> work[id] += bias);
+    if (!params.logitBias().isEmpty()) {
+      params.logitBias().forEach((id, bias) -> work[id] += bias);
+    }
     if (penalizes(params)) {
       penalize(sequence, length, params);
     }

