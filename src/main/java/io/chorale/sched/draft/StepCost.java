@@ -13,8 +13,11 @@ public final class StepCost {
   /** Steps with more rows are prompts; their rows are cheaper and would bend the line. */
   private static final int MAX_ROWS = 64;
 
+  /** Chance and cost are estimates: a gain below this is not worth another's waiting. */
+  private static final double MARGIN = 1.15;
+
   private static final double KEEP = 0.98;
-  private static final double PRIOR_WEIGHT = 2;
+  private static final double PRIOR_WEIGHT = 8;
 
   /** A row's time as a share of the fixed time: 576 x 1536 Q4 at 1 and 8 rows, decision 0003. */
   private static final double PRIOR_SLOPE = 0.37;
@@ -58,12 +61,12 @@ public final class StepCost {
   }
 
   /**
-   * A row that yields {@code chance} tokens raises tokens per second.
+   * A row that yields {@code chance} tokens clearly raises tokens per second.
    *
    * @param rows in the step without it
    * @param tokens that the step is expected to yield without it
    */
   public boolean pays(double chance, int rows, double tokens) {
-    return chance * (fixed + perRow * rows) > tokens * perRow;
+    return chance * (fixed + perRow * rows) > MARGIN * tokens * perRow;
   }
 }

@@ -25,15 +25,15 @@ class StepCostTest {
   void aRowPaysIfItYieldsMoreTokensForItsTimeThanTheStepDoes() {
     StepCost cost = learned(4e6, 1e6);
     // 1 row: 5 ms a token, a row more costs 1 ms; 16 rows: 1.25 ms a token
-    assertTrue(cost.pays(0.25, 1, 1));
+    assertTrue(cost.pays(0.3, 1, 1));
     assertFalse(cost.pays(0.15, 1, 1));
-    assertTrue(cost.pays(0.85, 16, 16));
-    assertFalse(cost.pays(0.75, 16, 16));
+    assertTrue(cost.pays(0.97, 16, 16));
+    assertFalse(cost.pays(0.85, 16, 16));
   }
 
   @Test
   void nearlyFreeRowsPayAtLowChances() {
-    assertTrue(learned(20e6, 0.1e6).pays(0.05, 1, 1));
+    assertTrue(learned(20e6, 0.1e6).pays(0.1, 1, 1));
   }
 
   @Test
@@ -46,7 +46,7 @@ class StepCostTest {
   void oneStepThatTookAgesChangesLittle() {
     StepCost cost = learned(4e6, 1e6);
     cost.observe(1, 10_000_000_000L);
-    assertTrue(cost.pays(0.25, 1, 1));
+    assertTrue(cost.pays(0.3, 1, 1));
     assertFalse(cost.pays(0.12, 1, 1));
   }
 
