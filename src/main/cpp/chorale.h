@@ -151,6 +151,11 @@ struct KvPages : KvShape {
   void put(int layer, int kvHead, size_t slot, const float* key, const float* value);
 };
 
+struct Ahead {  // bytes of factors to prefetch during each tile, `stride` apart from tile to tile
+  const char* from;
+  size_t stride, bytes;
+};
+
 struct TileArgs {
   const Weight* weight;
   int tile;
@@ -158,10 +163,9 @@ struct TileArgs {
   const int* rows;  // [n]
   int n;
   float* out;  // [n, 16]
-  // What `finish` reads next: prefetched piecemeal during the product, which leaves memory idle.
-  const char* const* ahead;
-  int aheads;
-  size_t aheadBytes;
+  // What later calls read: prefetched piecemeal during the product, which leaves memory idle.
+  const Ahead* ahead;
+  int aheads, aheadsPerBlock;
 };
 
 struct FinishArgs {  // what follows the base's product, for one tile and n rows

@@ -11,10 +11,13 @@ INLINE float dotShift(const Activations& in, int row, int block) {
 }
 
 INLINE void prefetchAhead(const TileArgs& t, const int* rows, int block) {
-  if (rows != t.rows || block >= 2 * t.aheads) return;
-  size_t half = t.aheadBytes / 2;
-  const char* p = t.ahead[block / 2] + (block % 2) * half;
-  for (size_t i = 0; i < half; i += 64) __builtin_prefetch(p + i);
+  if (rows != t.rows) return;
+  int from = block * t.aheadsPerBlock;
+  int to = from + t.aheadsPerBlock < t.aheads ? from + t.aheadsPerBlock : t.aheads;
+  for (int a = from; a < to; a++) {
+    const char* p = t.ahead[a].from + t.tile * t.ahead[a].stride;
+    for (size_t i = 0; i < t.ahead[a].bytes; i += 64) __builtin_prefetch(p + i, 0, 2);
+  }
 }
 
 template <int N>
@@ -31,7 +34,7 @@ INLINE void q4Rows(const TileArgs& t, const int* rows, float* out) {
     Dot dot[N];
     UNROLL for (int m = 0; m < N; m++) dot[m] = dotZero();
     if (N >= 4) {  // with fewer rows the machine keeps up by itself
-      UNROLL for (int i = 0; i < 5; i++) __builtin_prefetch(p + 4096 + 64 * i);
+      UNROLL for (int i = 0; i < 5; i++) __builtin_prefetch(p + 4096 + 64 * i, 0, 2);
     }
     UNROLL for (int g = 0; g < 4; g++) {
       Bytes low, high;
@@ -289,25 +292,24 @@ INLINE F loadSome(const float* p, int count) {
   return load(padded);
 }
 
-// y[m] = b shrunk[m] for N rows of one adapter; even and odd ranks are summed apart.
+// y[m] = b shrunk[m] for N rows of one adapter, in four sums that do not wait for each other.
 template <int N>
 INLINE void expandRows(const LoraEntry& e, int tile, const float* const* t, F* y) {
   const uint16_t* b = e.b + size_t(tile) * TILE * e.rank;
-  F even[N], odd[N];
-  UNROLL for (int m = 0; m < N; m++) even[m] = odd[m] = set1(0);
+  F sums[4][N];
+  UNROLL for (int j = 0; j < 4; j++) UNROLL for (int m = 0; m < N; m++) sums[j][m] = set1(0);
   int r = 0;
-  for (; r + 1 < e.rank; r += 2, b += 2 * TILE) {
-    F first = loadHalf(b), second = loadHalf(b + TILE);
-    UNROLL for (int m = 0; m < N; m++) {
-      even[m] = fma(first, set1(t[m][r]), even[m]);
-      odd[m] = fma(second, set1(t[m][r + 1]), odd[m]);
+  for (; r + 4 <= e.rank; r += 4, b += 4 * TILE) {
+    UNROLL for (int j = 0; j < 4; j++) {
+      F w = loadHalf(b + j * TILE);
+      UNROLL for (int m = 0; m < N; m++) sums[j][m] = fma(w, set1(t[m][r + j]), sums[j][m]);
     }
   }
-  if (r < e.rank) {
-    F last = loadHalf(b);
-    UNROLL for (int m = 0; m < N; m++) even[m] = fma(last, set1(t[m][r]), even[m]);
+  for (; r < e.rank; r++, b += TILE) {
+    F w = loadHalf(b);
+    UNROLL for (int m = 0; m < N; m++) sums[0][m] = fma(w, set1(t[m][r]), sums[0][m]);
   }
-  UNROLL for (int m = 0; m < N; m++) y[m] = add(even[m], odd[m]);
+  UNROLL for (int m = 0; m < N; m++) y[m] = add(add(sums[0][m], sums[1][m]), add(sums[2][m], sums[3][m]));
 }
 
 // y = rowScale * (base + b shrunk + biasB) + bias of N rows of one adapter, then stored or added.
