@@ -63,7 +63,7 @@ void report(const std::vector<Case>& cases) {
 struct Linears {  // one shape in one format, with eight adapters for each copy
   int in, out, copies;
   std::vector<std::unique_ptr<Weight>> weights;
-  LoraTable table;
+  FilledTable table;
   Floats x, y;
 
   static int copiesOf(int kind, int in, int out) {
@@ -79,8 +79,8 @@ struct Linears {  // one shape in one format, with eight adapters for each copy
       weights.push_back(std::make_unique<Weight>(kind, out, in));
       memcpy(weights[i]->data, original->data, original->bytes());
       for (int s = 0; adapters && s < ADAPTERS; s++) {
-        table.entries[size_t(s) * copies + i] = loraEntry(
-            *original, false, {RANK, 1, factors.data(), factors.data() + size_t(RANK) * in, nullptr, nullptr});
+        table.put(s, i, loraEntry(*original, false,
+                                  {RANK, 1, factors.data(), factors.data() + size_t(RANK) * in, nullptr, nullptr}));
       }
     }
   }

@@ -113,8 +113,9 @@ struct LoraSet {
 };
 
 struct LoraTable {  // which adapter sits in which slot; owns none of them
+  int modules;
   std::vector<const LoraSet*> seated;
-  explicit LoraTable(int slots) : seated(slots) {}
+  LoraTable(int slots, int modules) : modules(modules), seated(slots) {}
   const LoraEntry* entry(int slot, int module) const {
     return slot < 0 || seated[slot] == nullptr ? nullptr : seated[slot]->entries[module].get();
   }

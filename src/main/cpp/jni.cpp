@@ -104,8 +104,8 @@ METHOD(void, packFloats)(JNIEnv* env, jclass, jlong weight, jint from, jint coun
   at<Weight>(weight)->packFloats(from, count, in.data());
 }
 
-METHOD(jlong, loraTable)(JNIEnv* env, jclass, jint slots) {
-  return made(env, [&] { return new LoraTable(slots); });
+METHOD(jlong, loraTable)(JNIEnv* env, jclass, jint slots, jint modules) {
+  return made(env, [&] { return new LoraTable(slots, modules); });
 }
 
 METHOD(void, loraFree)(JNIEnv*, jclass, jlong table) { delete at<LoraTable>(table); }

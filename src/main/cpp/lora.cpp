@@ -54,12 +54,13 @@ void LoraSet::pack() {
 
 namespace {
 
-// Zeroed and short-lived: `pack` moves it. Vectors of 16 halves, so a multiple of 32 bytes.
+// Zeroed, aligned to a cache line and short-lived: `pack` moves it.
 template <typename T>
 T* scratch(size_t bytes) {
-  void* memory = std::calloc(1, std::max<size_t>(bytes, 1));
+  size_t whole = roundUp(bytes + 1, 64);
+  void* memory = std::aligned_alloc(64, whole);
   if (memory == nullptr) throw std::bad_alloc();
-  return static_cast<T*>(memory);
+  return static_cast<T*>(memset(memory, 0, whole));
 }
 
 // The power of two that brings the largest value to 2^14 .. 2^15, so that values down to 2^-28 of it

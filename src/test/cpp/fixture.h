@@ -82,6 +82,17 @@ struct Sequence {
 };
 
 // Rows in the order of the sequences; every row's logits are wanted.
+// A table whose adapters are its own.
+struct FilledTable : LoraTable {
+  std::vector<std::unique_ptr<LoraSet>> sets;
+  FilledTable(int slots, int modules) : LoraTable(slots, modules), sets(slots) {}
+  void put(int slot, int module, std::unique_ptr<LoraEntry> entry) {
+    if (sets[slot] == nullptr) sets[slot] = std::make_unique<LoraSet>(modules);
+    sets[slot]->entries[module] = std::move(entry);
+    seated[slot] = sets[slot].get();
+  }
+};
+
 inline std::unique_ptr<Step> stepOf(Context& context, const LoraTable& table,
                                     const std::vector<Sequence>& sequences, int blockTokens, int half) {
   std::vector<int> ids, positions, slots, first, count, starts{0}, blocks, logits;

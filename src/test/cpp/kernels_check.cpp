@@ -23,15 +23,14 @@ void expect(bool holds, const char* what, int path, int kind, int detail) {
 constexpr int SLOTS = 6;
 
 // One adapter of every sort: odd ranks, a bias, DoRA, a replacement.
-void fill(LoraTable& table, Random& random, const Weight& base, bool embedding) {
+void fill(FilledTable& table, Random& random, const Weight& base, bool embedding) {
   int ranks[] = {1, 7, 16, 4, 18};
   for (int slot = 0; slot < 5; slot++) {
-    table.entries[size_t(slot) * table.modules] =
-        randomEntry(random, base, embedding, ranks[slot], slot == 3, slot >= 3);
+    table.put(slot, 0, randomEntry(random, base, embedding, ranks[slot], slot == 3, slot >= 3));
   }
   auto whole = std::make_unique<LoraEntry>();
   whole->replacement = randomWeight(random, F32, base.rows, base.cols).release();
-  table.entries[size_t(5) * table.modules] = std::move(whole);
+  table.put(5, 0, std::move(whole));
 }
 
 std::vector<Sequence> singles(int first, int rows) {
@@ -59,7 +58,7 @@ void linears(int path) {
       int cols = inputsOf(kind, shape[1]);
       auto weight = randomWeight(random, kind, shape[0], cols);
       Floats bias(random.floats(shape[0], 1));
-      LoraTable table(SLOTS, 1);
+      FilledTable table(SLOTS, 1);
       fill(table, random, *weight, false);
       auto x = random.floats(size_t(ROWS_IN_ALL) * cols, 1);
       Context one(kernelsOf(path), 1);
@@ -82,7 +81,7 @@ void embeddings(int path) {
   Random random(2);
   for (int kind = 0; kind < KINDS; kind++) {
     auto weight = randomWeight(random, kind, 9, inputsOf(kind, 40));
-    LoraTable table(SLOTS, 1);
+    FilledTable table(SLOTS, 1);
     fill(table, random, *weight, true);
     Context context(kernelsOf(path), 2);
     auto step = stepOf(context, table, singles(0, 23), 1, 4);

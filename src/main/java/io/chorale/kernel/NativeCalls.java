@@ -39,7 +39,7 @@ final class NativeCalls {
 
   static native void packFloats(long weight, int from, int count, float[] values);
 
-  static native long loraTable(int slots);
+  static native long loraTable(int slots, int modules);
 
   static native void loraFree(long table);
 

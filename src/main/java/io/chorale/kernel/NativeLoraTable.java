@@ -26,7 +26,7 @@ final class NativeLoraTable implements LoraTable {
     this.base = base.clone();
     this.embeddingModule = embeddingModule;
     this.seated = new NativePrepared[slots];
-    this.handle = NativeHandle.of(NativeCalls.loraTable(slots), NativeCalls::loraFree);
+    this.handle = NativeHandle.of(NativeCalls.loraTable(slots, base.length), NativeCalls::loraFree);
   }
 
   long address() {
