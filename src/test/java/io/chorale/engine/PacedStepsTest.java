@@ -1,7 +1,6 @@
 package io.chorale.engine;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
-import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.chorale.kernel.NativeLibrary;
 import io.chorale.kernel.NativeOps;
@@ -15,21 +14,19 @@ class PacedStepsTest {
   private static final int STREAMS = 6;
   private static final int PROMPTS = 6;
 
-  /** What everybody got, and in how many steps. */
-  private record Run(List<List<Integer>> tokens, long steps) {}
-
   @Test
   void promptsReadInSmallPiecesBesideStreamsGetTheTokensTheyGetAtFullSpeed() throws Exception {
     // When: no step of a real model ends within a millisecond beside the least rows of a prompt
-    Run paced = run(1);
-    Run unpaced = run(0);
+    List<List<Integer>> paced = run(1);
     // Then
-    assertEquals(unpaced.tokens(), paced.tokens());
-    assertTrue(paced.steps() > unpaced.steps(), paced.steps() + " " + unpaced.steps());
+    assertEquals(run(0), paced);
   }
 
-  /** Streams that decode, and long prompts that arrive when the first stream has a token. */
-  private static Run run(int maxStepMs) throws Exception {
+  /**
+   * The tokens of streams that decode, and of long prompts that arrive when the first stream has a
+   * token.
+   */
+  private static List<List<Integer>> run(int maxStepMs) throws Exception {
     try (NativeOps ops = new NativeOps(NativeLibrary.chosen(), 1);
         TinyEngine engine =
             new TinyEngine(
@@ -64,8 +61,7 @@ class PacedStepsTest {
         assertEquals(FinishReason.LENGTH, sink.await());
         tokens.add(sink.tokens);
       }
-      engine.alone(new int[] {1}, GenerationRequest.BASE, 1);
-      return new Run(tokens, engine.loop.stats().steps());
+      return tokens;
     }
   }
 

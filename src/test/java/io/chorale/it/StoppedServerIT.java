@@ -29,10 +29,7 @@ class StoppedServerIT {
             server
                 .client()
                 .sendAsync(
-                    server
-                        .request("/v1/completions")
-                        .POST(BodyPublishers.ofString(body))
-                        .build(),
+                    server.request("/v1/completions").POST(BodyPublishers.ofString(body)).build(),
                     BodyHandlers.ofString()));
       }
       server.awaitRunning(1);
