@@ -54,6 +54,10 @@ final class AdapterManifest {
     this.entries = entries;
   }
 
+  Path folder() {
+    return file.getParent();
+  }
+
   /**
    * Reads the manifest of a state folder, which is created if it is not there.
    *

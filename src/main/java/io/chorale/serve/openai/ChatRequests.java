@@ -277,6 +277,7 @@ class ChatRequests {
                 lease == null ? GenerationRequest.BASE : lease.adapterKey(),
                 sampling.params(
                     budget, i, job.logprobs(), job.promptLogprobs(), model.endTokenIds()),
+                sampling.drafting(),
                 stream.sink(choice)));
       }
     }

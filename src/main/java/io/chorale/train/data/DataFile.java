@@ -1,5 +1,10 @@
-package io.chorale.train.data.read;
+package io.chorale.train.data;
 
+import io.chorale.train.data.parquet.ParquetRows;
+import io.chorale.train.data.read.CsvRows;
+import io.chorale.train.data.read.JsonArrayRows;
+import io.chorale.train.data.read.JsonlRows;
+import io.chorale.train.data.read.RowSource;
 import java.io.BufferedInputStream;
 import java.io.IOException;
 import java.io.InputStream;
@@ -9,11 +14,8 @@ import java.nio.file.Path;
 import java.util.Locale;
 
 /**
- * Opens a data file by the ending of its name: {@code .jsonl .ndjson .json .csv .tsv}. A {@code
- * .json} file is an array of objects, or one object a line.
- *
- * <p>Parquet is refused by name. The reader that is made for Java 17 brings 16 MB of libraries and
- * reads no nested columns, which conversations are; the others need Java 21 or Hadoop.
+ * Opens a data file by the ending of its name: {@code .jsonl .ndjson .json .csv .tsv .parquet}. A
+ * {@code .json} file is an array of objects, or one object a line.
  */
 public final class DataFile {
   private DataFile() {}
@@ -32,13 +34,10 @@ public final class DataFile {
       case "json" -> startsWithArray(file) ? new JsonArrayRows(file) : new JsonlRows(file);
       case "csv" -> new CsvRows(file, ',');
       case "tsv" -> new CsvRows(file, '\t');
-      case "parquet" ->
-          throw new IllegalArgumentException(
-              "%s: Parquet is not read; write it as JSONL first, for example with DuckDB: COPY (FROM '%s') TO '%s' (FORMAT json)"
-                  .formatted(file, file, withoutEnding(file) + ".jsonl"));
+      case "parquet" -> new ParquetRows(file);
       default ->
           throw new IllegalArgumentException(
-              "%s: ending '%s' is of no kind that is read, wanted .jsonl, .json, .csv or .tsv"
+              "%s: ending '%s' is of no kind that is read, wanted .jsonl, .json, .csv, .tsv or .parquet"
                   .formatted(file, ending));
     };
   }
@@ -48,11 +47,6 @@ public final class DataFile {
     String name = file.getFileName().toString();
     int dot = name.lastIndexOf('.');
     return dot < 0 ? "" : name.substring(dot + 1).toLowerCase(Locale.ROOT);
-  }
-
-  private static String withoutEnding(Path file) {
-    String name = file.toString();
-    return name.substring(0, name.length() - ".parquet".length());
   }
 
   private static boolean startsWithArray(Path file) throws IOException {
