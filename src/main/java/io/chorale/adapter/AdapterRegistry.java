@@ -96,18 +96,47 @@ public final class AdapterRegistry implements LoraSource {
    * @throws java.io.UncheckedIOException if the registration cannot be remembered; nothing changed
    */
   public AdapterInfo register(String name, Path dir, RegisterOptions options) {
-    requireName(name);
-    Path real = jail.resolve(dir);
-    return names.alone(name, () -> loadAndPublish(name, real, options));
+    return register(name, dir, options, candidate -> {});
   }
 
-  private AdapterInfo loadAndPublish(String name, Path real, RegisterOptions options) {
+  /** Tries a version that no name means yet; throws to keep it from being published. */
+  @FunctionalInterface
+  public interface Trial {
+    void run(Candidate candidate);
+  }
+
+  /**
+   * A version that is loaded and checked, but not published.
+   *
+   * @param adapterKey for requests to the engine, which must have ended when the trial returns
+   * @param sha256 of its files, as in {@link AdapterInfo}
+   */
+  public record Candidate(int adapterKey, String sha256) {}
+
+  /**
+   * As {@link #register(String, Path, RegisterOptions)}, but publishes only what passes a trial.
+   *
+   * @throws RuntimeException the trial's own; then nothing has changed
+   */
+  public AdapterInfo register(String name, Path dir, RegisterOptions options, Trial trial) {
+    requireName(name);
+    Path real = jail.resolve(dir);
+    return names.alone(name, () -> loadAndPublish(name, real, options, trial));
+  }
+
+  private AdapterInfo loadAndPublish(String name, Path real, RegisterOptions options, Trial trial) {
     requireExpected(name, options);
     AdapterRef ref = new AdapterRef(name, manifest.nextVersion(name));
     AdapterLoader.Loaded loaded = load(ref, real);
     AdapterManifest.Entry entry =
         new AdapterManifest.Entry(jail.remember(real), ref.version(), false, loaded.fileSha256());
-    return publish(ref, loaded, () -> manifest.put(name, entry));
+    return publish(
+        ref,
+        loaded,
+        key -> {
+          trial.run(new Candidate(key, loaded.sha256()));
+          manifest.put(name, entry);
+        });
   }
 
   /**
@@ -209,17 +238,18 @@ public final class AdapterRegistry implements LoraSource {
   /**
    * Makes a version the current one. Name lock held.
    *
-   * @param remember run before anything is visible; if it throws, nothing has changed
+   * @param before given the key, which the engine can use already, before a name means it; if it
+   *     throws, nothing has changed
    */
-  AdapterInfo publish(AdapterRef ref, AdapterLoader.Loaded loaded, Runnable remember) {
-    WeightSpool.Stored stored = spool.store(loaded.weights());
+  AdapterInfo publish(AdapterRef ref, AdapterLoader.Loaded loaded, IntConsumer before) {
+    int key = lastKey.incrementAndGet();
+    weightsByKey.put(key, spool.store(loaded.weights()));
     try {
-      remember.run();
+      before.accept(key);
     } catch (RuntimeException e) {
-      stored.free();
+      drop(ref, key);
       throw e;
     }
-    int key = lastKey.incrementAndGet();
     AdapterInfo info =
         new AdapterInfo(
             ref.name(),
@@ -232,7 +262,6 @@ public final class AdapterRegistry implements LoraSource {
             Instant.now(),
             0,
             loaded.sha256());
-    weightsByKey.put(key, stored);
     AdapterVersion old =
         current.put(ref.name(), new AdapterVersion(info, () -> drop(info.ref(), key)));
     if (old != null) {
@@ -256,7 +285,10 @@ public final class AdapterRegistry implements LoraSource {
     LOG.infof("adapter retired name=%s version=%d key=%d", ref.name(), ref.version(), key);
   }
 
-  void requireName(String name) {
+  /**
+   * @throws AdapterException INVALID_NAME
+   */
+  public void requireName(String name) {
     if (!NAME.matcher(name).matches() || name.equals(".") || name.equals("..")) {
       throw new AdapterException(
           INVALID_NAME,

@@ -61,14 +61,14 @@ final class AdapterStartup {
     AdapterRef ref = new AdapterRef(name, entry.version());
     AdapterLoader.Loaded loaded = registry.load(ref, jail.resolve(Path.of(entry.path())));
     if (loaded.fileSha256().equals(entry.files())) {
-      registry.publish(ref, loaded, () -> {});
+      registry.publish(ref, loaded, key -> {});
       return new Outcome(name, Kind.RESTORED, ref.version(), "");
     }
     // name@version must keep meaning the same bytes.
     AdapterRef next = new AdapterRef(name, manifest.nextVersion(name));
     AdapterManifest.Entry now =
         new AdapterManifest.Entry(entry.path(), next.version(), false, loaded.fileSha256());
-    registry.publish(next, loaded.relabelled(next), () -> manifest.put(name, now));
+    registry.publish(next, loaded.relabelled(next), key -> manifest.put(name, now));
     return new Outcome(name, Kind.CHANGED, next.version(), "");
   }
 

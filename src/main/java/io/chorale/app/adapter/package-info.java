@@ -1,5 +1,5 @@
 /**
- * Commands on adapters: {@code chorale convert}. Command-line thread.
+ * Commands on adapters: {@code chorale convert} and {@code chorale push}. Command-line thread.
  *
  * <p>May import: everything but app's other packages' internals.
  */
