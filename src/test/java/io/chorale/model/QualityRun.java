@@ -132,9 +132,7 @@ final class QualityRun {
             Quantization.NF4,
             ids,
             List.of(
-                exact,
-                new Precision(KvCache.F16, Nf4.FAST),
-                new Precision(KvCache.Q8, Nf4.FAST))));
+                exact, new Precision(KvCache.F16, Nf4.FAST), new Precision(KvCache.Q8, Nf4.FAST))));
     groups.add(group("full precision", folder, Quantization.NONE, ids, List.of()));
     Map<String, Object> out = new LinkedHashMap<>();
     out.put("text", Path.of(args[2]).getFileName().toString());
