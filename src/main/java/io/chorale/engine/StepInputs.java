@@ -48,13 +48,13 @@ final class StepInputs {
       in.firstRow()[s] = row;
       in.rowCount()[s] = scheduled.count();
       in.blockTables()[s] = scheduled.blockTable();
-      boolean wantsAll = wantsAll(generations.apply(scheduled.sequence()));
+      Generation generation = generations.apply(scheduled.sequence());
       for (int i = 0; i < scheduled.count(); i++, row++) {
         in.tokenIds()[row] = scheduled.sequence().token(scheduled.start() + i);
         in.positions()[row] = scheduled.start() + i;
         in.loraSlots()[row] = scheduled.loraSlot();
         boolean sampled = scheduled.samples() && i == scheduled.count() - 1;
-        if (sampled || wantsAll) {
+        if (sampled || isScored(generation, scheduled.start() + i)) {
           in.logitRows()[logit] = row;
           owner[logit] = scheduled;
           sampleIndex[logit++] = sampled ? samples++ : -1;
@@ -68,17 +68,19 @@ final class StepInputs {
       ScheduledBatch batch, Function<Sequence, Generation> generations) {
     int count = 0;
     for (ScheduledRows rows : batch.rows()) {
-      if (wantsAll(generations.apply(rows.sequence()))) {
-        count += rows.count();
-      } else if (rows.samples()) {
-        count++;
+      Generation generation = generations.apply(rows.sequence());
+      for (int i = 0; i < rows.count(); i++) {
+        boolean sampled = rows.samples() && i == rows.count() - 1;
+        count += sampled || isScored(generation, rows.start() + i) ? 1 : 0;
       }
     }
     return count;
   }
 
-  private static boolean wantsAll(Generation generation) {
-    return generation.promptLogprobs != null;
+  /** The row's logits say how likely the prompt's next token is, and that is asked for. */
+  private static boolean isScored(Generation generation, int position) {
+    return generation.promptLogprobs != null
+        && generation.sequence.params().reportsPrompt(position + 1);
   }
 
   ForwardInputs inputs() {
