@@ -3,6 +3,7 @@ package io.chorale.app.eval;
 import io.chorale.eval.EvalException;
 import io.chorale.eval.answer.AnswerTest;
 import io.chorale.eval.answer.PromptShape;
+import io.chorale.eval.perplexity.PerplexityTest;
 import io.chorale.eval.report.MarkdownReport;
 import io.chorale.eval.report.ReportFiles;
 import io.chorale.eval.report.Summary;
@@ -10,11 +11,15 @@ import io.chorale.eval.run.EngineSettings;
 import io.chorale.eval.score.Sandbox;
 import io.chorale.eval.score.Scorers;
 import io.chorale.eval.stat.Bootstrap;
+import io.chorale.eval.task.TaskFiles;
 import java.io.IOException;
 import java.io.PrintWriter;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
@@ -62,7 +67,7 @@ public final class EvalCommand implements Callable<Integer> {
 
   @Option(
       names = "--task",
-      paramLabel = "[NAME=]FILE.yaml|NAME",
+      paramLabel = "FILE.yaml|NAME",
       description = "Multiple choice by lm-evaluation-harness' rules; repeatable.")
   List<String> tasks = new ArrayList<>();
 
@@ -225,8 +230,11 @@ public final class EvalCommand implements Callable<Integer> {
     PrintWriter text = spec.commandLine().getOut();
     ProgressLines progress = new ProgressLines(spec.commandLine().getErr());
     Bootstrap intervals = usage(() -> new Bootstrap(bootstrap, seed));
-    PlannedTests planned = new PlannedTests(usage(this::answerOptions), scorers());
-    tests.forEach(each -> planned.questions(Named.of("--test", each), false));
+    PlannedTests planned = new PlannedTests(usage(this::testOptions), scorers());
+    tests.forEach(planned::questions);
+    tasks.forEach(planned::choices);
+    perplexity.forEach(planned::texts);
+    answerLoss.forEach(planned::answerLoss);
     also.forEach(planned::also);
     if (planned.isEmpty()) {
       throw new ParameterException(
@@ -250,8 +258,26 @@ public final class EvalCommand implements Callable<Integer> {
     return 0;
   }
 
-  private AnswerTest.Options answerOptions() {
-    return new AnswerTest.Options(PromptShape.parse(promptForm), maxNewTokens, scorer, limit);
+  private PlannedTests.Options testOptions() {
+    return new PlannedTests.Options(
+        new AnswerTest.Options(PromptShape.parse(promptForm), maxNewTokens, scorer, limit),
+        new PerplexityTest.Options(window, stride, limit),
+        new TaskFiles.Options(fewshot, limit, splits()));
+  }
+
+  /** {@code SPLIT=FILE}; a file alone is what is asked, under each name that a task may use. */
+  private Map<String, Path> splits() {
+    Map<String, Path> splits = new LinkedHashMap<>();
+    for (String text : taskData) {
+      int equals = text.indexOf('=');
+      if (equals > 0 && !Files.exists(Path.of(text))) {
+        splits.put(text.substring(0, equals), Path.of(text.substring(equals + 1)));
+      } else {
+        splits.put("test", Path.of(text));
+        splits.put("validation", Path.of(text));
+      }
+    }
+    return splits;
   }
 
   private Scorers scorers() {

@@ -1,10 +1,13 @@
 package io.chorale.app.eval;
 
 import io.chorale.eval.EvalException;
+import io.chorale.eval.answer.AnswerLoss;
 import io.chorale.eval.answer.AnswerTest;
+import io.chorale.eval.perplexity.PerplexityTest;
 import io.chorale.eval.report.Summary;
 import io.chorale.eval.run.EvalTask;
 import io.chorale.eval.score.Scorers;
+import io.chorale.eval.task.TaskFiles;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -16,26 +19,67 @@ final class PlannedTests {
    * A test and where it belongs.
    *
    * @param also of another domain
-   * @param group it is told under, null for none
    */
   record Planned(EvalTask task, boolean also) {}
 
-  private final AnswerTest.Options options;
+  /** How each kind of test is done. */
+  record Options(
+      AnswerTest.Options answers, PerplexityTest.Options texts, TaskFiles.Options choices) {}
+
+  private final Options options;
   private final Scorers scorers;
   private final List<Planned> planned = new ArrayList<>();
   private final List<Summary.Group> groups = new ArrayList<>();
 
-  PlannedTests(AnswerTest.Options options, Scorers scorers) {
+  PlannedTests(Options options, Scorers scorers) {
     this.options = options;
     this.scorers = scorers;
   }
 
-  void questions(Named file, boolean also) {
-    add(AnswerTest.read(file.name(), Path.of(file.path()), options, scorers), also);
+  void questions(String text) {
+    questions(Named.of("--test", text), false);
   }
 
+  private void questions(Named file, boolean also) {
+    add(AnswerTest.read(file.name(), Path.of(file.path()), options.answers(), scorers), also);
+  }
+
+  void choices(String text) {
+    choices(text, false);
+  }
+
+  private void choices(String text, boolean also) {
+    TaskFiles.Loaded loaded = TaskFiles.read(text, options.choices());
+    loaded.tasks().forEach(task -> add(task, also));
+    groups.addAll(loaded.groups());
+  }
+
+  void texts(String text) {
+    texts(Named.of("--perplexity", text), false);
+  }
+
+  private void texts(Named file, boolean also) {
+    add(PerplexityTest.read(file.name(), Path.of(file.path()), options.texts()), also);
+  }
+
+  void answerLoss(String text) {
+    Named file = Named.of("--answer-loss", text);
+    AnswerTest.Options answers = options.answers();
+    add(
+        AnswerLoss.read(file.name(), Path.of(file.path()), answers.shape(), answers.limit()),
+        false);
+  }
+
+  /** A test of another domain; its ending says of which kind. */
   void also(String text) {
-    questions(Named.of("--also", text), true);
+    Named file = Named.of("--also", text);
+    if (file.path().endsWith(".jsonl") || file.path().endsWith(".json")) {
+      questions(file, true);
+    } else if (file.path().endsWith(".txt")) {
+      texts(file, true);
+    } else {
+      choices(file.path(), true);
+    }
   }
 
   private void add(EvalTask task, boolean also) {
