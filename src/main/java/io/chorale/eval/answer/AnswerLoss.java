@@ -48,7 +48,8 @@ public final class AnswerLoss implements EvalTask {
   public static AnswerLoss read(String name, Path file, PromptShape shape, int limit) {
     List<JsonRows.Row> rows = JsonRows.read(file);
     List<Document> documents = new ArrayList<>();
-    for (JsonRows.Row row : rows.subList(0, limit == 0 ? rows.size() : Math.min(limit, rows.size()))) {
+    for (JsonRows.Row row :
+        rows.subList(0, limit == 0 ? rows.size() : Math.min(limit, rows.size()))) {
       RowPrompt prompt = RowPrompt.of(row);
       documents.add(new Document(prompt, answer(row, prompt)));
     }
@@ -140,7 +141,8 @@ public final class AnswerLoss implements EvalTask {
       whole = model.chatPrompt().encode(messages, null, false, Map.of());
     } catch (TemplateException e) {
       throw new EvalException(
-          "%s: the chat template fails: %s".formatted(document.prompt().place(), e.getMessage()), e);
+          "%s: the chat template fails: %s".formatted(document.prompt().place(), e.getMessage()),
+          e);
     }
     for (int i = whole.length - 1; i >= 0; i--) {
       if (model.endTokenIds().contains(whole[i])) {

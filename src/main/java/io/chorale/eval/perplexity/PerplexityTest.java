@@ -23,9 +23,9 @@ import java.util.Map;
 import java.util.regex.Pattern;
 
 /**
- * How well texts are predicted: {@code exp} of the mean negative log-likelihood per token, per
- * word (pieces between blanks) and per UTF-8 byte, and bits per byte. Perplexities per token
- * compare only models with one tokenizer; the others compare all.
+ * How well texts are predicted: {@code exp} of the mean negative log-likelihood per token, per word
+ * (pieces between blanks) and per UTF-8 byte, and bits per byte. Perplexities per token compare
+ * only models with one tokenizer; the others compare all.
  *
  * <p>A document is a row's {@code text}, or a whole text file; in a text file the windows are what
  * intervals are resampled over, words and bytes shared out by tokens.
@@ -42,8 +42,7 @@ public final class PerplexityTest implements EvalTask {
     public Options {
       if (window < 0 || stride < 0 || limit < 0) {
         throw new IllegalArgumentException(
-            "window is %d, stride %d, limit %d, wanted 0 or more"
-                .formatted(window, stride, limit));
+            "window is %d, stride %d, limit %d, wanted 0 or more".formatted(window, stride, limit));
       }
     }
   }
@@ -62,8 +61,7 @@ public final class PerplexityTest implements EvalTask {
   private final boolean byWindow;
   private final Options options;
 
-  private PerplexityTest(
-      String name, List<Document> documents, boolean byWindow, Options options) {
+  private PerplexityTest(String name, List<Document> documents, boolean byWindow, Options options) {
     this.name = name;
     this.documents = documents;
     this.byWindow = byWindow;
@@ -78,8 +76,7 @@ public final class PerplexityTest implements EvalTask {
     String ending = file.getFileName().toString();
     if (!ending.endsWith(".jsonl") && !ending.endsWith(".json")) {
       String text = wholeText(file);
-      return new PerplexityTest(
-          name, List.of(new Document(file.toString(), text)), true, options);
+      return new PerplexityTest(name, List.of(new Document(file.toString(), text)), true, options);
     }
     List<Document> documents = new ArrayList<>();
     for (JsonRows.Row row : JsonRows.read(file)) {

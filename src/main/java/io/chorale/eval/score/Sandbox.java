@@ -124,7 +124,9 @@ public final class Sandbox {
         List.of(
             "sh",
             "-c",
-            "ulimit -t %d -v %d -f %d -n 64 -c 0; exec \"$0\" -I -B \"$1\""
+            // One limit a call, as dash wants it; a limit that cannot be set stops the program.
+            ("ulimit -t %d && ulimit -v %d && ulimit -f %d && ulimit -n 64 && ulimit -c 0"
+                    + " && exec \"$0\" -I -B \"$1\"")
                 .formatted(CPU_S, MEMORY_KIB, FILE_BLOCKS),
             python,
             "program.py"));

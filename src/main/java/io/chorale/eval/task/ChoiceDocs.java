@@ -139,9 +139,7 @@ final class ChoiceDocs {
         return random.sample(pool, shots);
       }
       List<TaskData.Doc> drawn = without(doc, random.sample(pool, shots + 1));
-      return drawn.size() < shots
-          ? random.sample(others, shots)
-          : drawn.subList(0, shots);
+      return drawn.size() < shots ? random.sample(others, shots) : drawn.subList(0, shots);
     } catch (IllegalArgumentException | IndexOutOfBoundsException e) {
       throw new EvalException(
           "%s: %d few-shot examples wanted, %d are there".formatted(file, shots, others.size()), e);

@@ -105,8 +105,7 @@ final class ChoiceTest implements EvalTask {
     return result(engine, right, records);
   }
 
-  private TaskResult result(
-      EvalEngine engine, double[][][] right, List<DocumentRecord> records) {
+  private TaskResult result(EvalEngine engine, double[][][] right, List<DocumentRecord> records) {
     Map<String, List<Metric>> byCandidate = new LinkedHashMap<>();
     for (int c = 0; c < right.length; c++) {
       List<Metric> list = new ArrayList<>();

@@ -34,9 +34,7 @@ final class DocTemplate {
 
   /** Marks every block and comment so that neither side of it is trimmed. */
   private static String keepingBlanks(String source) {
-    return source
-        .replaceAll("\\{([%#])(?![-+])", "{$1+")
-        .replaceAll("(?<![-+])([%#])\\}", "+$1}");
+    return source.replaceAll("\\{([%#])(?![-+])", "{$1+").replaceAll("(?<![-+])([%#])\\}", "+$1}");
   }
 
   /** The field's value, or the rendered text. */

@@ -49,6 +49,8 @@ final class PyText {
 
   /** {@code str.isdigit} for what a label can be. */
   static boolean isDigits(String text) {
-    return !text.isEmpty() && text.length() < 10 && text.chars().allMatch(c -> c >= '0' && c <= '9');
+    return !text.isEmpty()
+        && text.length() < 10
+        && text.chars().allMatch(c -> c >= '0' && c <= '9');
   }
 }

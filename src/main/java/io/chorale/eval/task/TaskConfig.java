@@ -64,20 +64,49 @@ record TaskConfig(
 
   private static final Set<String> IGNORED =
       Set.of(
-          "task_alias", "tag", "metadata", "should_decontaminate", "doc_to_decontamination_query",
-          "group", "group_alias", "dataset_path", "dataset_name", "dataset_kwargs", "unsafe_code");
+          "task_alias",
+          "tag",
+          "metadata",
+          "should_decontaminate",
+          "doc_to_decontamination_query",
+          "group",
+          "group_alias",
+          "dataset_path",
+          "dataset_name",
+          "dataset_kwargs",
+          "unsafe_code");
 
   private static final Set<String> READ =
       Set.of(
-          "task", "output_type", "training_split", "validation_split", "test_split",
-          "fewshot_split", "process_docs", "doc_to_text", "doc_to_target", "doc_to_choice",
-          "description", "target_delimiter", "fewshot_delimiter", "fewshot_config", "num_fewshot",
-          "metric_list", "repeats", "chorale_split_by");
+          "task",
+          "output_type",
+          "training_split",
+          "validation_split",
+          "test_split",
+          "fewshot_split",
+          "process_docs",
+          "doc_to_text",
+          "doc_to_target",
+          "doc_to_choice",
+          "description",
+          "target_delimiter",
+          "fewshot_delimiter",
+          "fewshot_config",
+          "num_fewshot",
+          "metric_list",
+          "repeats",
+          "chorale_split_by");
 
   private static final Set<String> FEWSHOT =
       Set.of(
-          "sampler", "split", "fewshot_indices", "doc_to_text", "doc_to_target", "doc_to_choice",
-          "fewshot_delimiter", "target_delimiter");
+          "sampler",
+          "split",
+          "fewshot_indices",
+          "doc_to_text",
+          "doc_to_target",
+          "doc_to_choice",
+          "fewshot_delimiter",
+          "target_delimiter");
 
   private static final Set<String> METRICS = Set.of("acc", "acc_norm", "acc_bytes");
 
@@ -129,8 +158,7 @@ record TaskConfig(
     return value;
   }
 
-  private static Object templateOr(
-      TaskYaml yaml, String key, Class<?> other, String wanted) {
+  private static Object templateOr(TaskYaml yaml, String key, Class<?> other, String wanted) {
     Object value = yaml.values().get(key);
     if (other.isInstance(value)) {
       return value;

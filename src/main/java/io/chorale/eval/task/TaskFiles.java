@@ -87,8 +87,7 @@ public final class TaskFiles {
       }
     }
     throw new EvalException(
-        "%s: task '%s' is neither a file beside it nor %s.yaml"
-            .formatted(yaml.file(), name, name));
+        "%s: task '%s' is neither a file beside it nor %s.yaml".formatted(yaml.file(), name, name));
   }
 
   private static Path beside(TaskYaml yaml, String name) {
