@@ -5,7 +5,6 @@ import io.chorale.app.store.BaseModelStore;
 import io.chorale.app.store.Progress;
 import io.chorale.eval.EvalException;
 import io.chorale.eval.EvalListener;
-import io.chorale.eval.Metric;
 import io.chorale.eval.TaskResult;
 import io.chorale.eval.report.Summary;
 import io.chorale.eval.run.EngineSettings;
@@ -26,6 +25,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.function.Function;
 
 /** Models one after the other through all tests; then the summary. Used once, one thread. */
 final class EvalRun {
@@ -106,21 +106,25 @@ final class EvalRun {
   Summary summary(String title, PlannedTests planned, Overlap overlap, Judging judging) {
     List<Summary.Section> sections = new ArrayList<>();
     List<Forgetting> forgetting = new ArrayList<>();
-    Forgetting.Paired paired = new Forgetting.Paired(judging.bootstrap(), judging.maxDrop());
     for (PlannedTests.Planned each : planned.all()) {
       TaskResult result = results.get(each.task().name());
-      sections.addAll(Summary.sections(result, candidates, each.also(), judging.bootstrap()));
-      if (each.also()) {
-        Metric base = result.metric(candidates.get(0), result.primary());
-        for (String candidate : candidates.subList(1, candidates.size())) {
-          Strata score = Strata.of(result.metric(candidate, result.primary()));
-          forgetting.add(paired.judge(result.task(), candidate, score, Strata.of(base)));
-        }
+      List<Summary.Group> told = groupsOf(result.task(), planned);
+      boolean detail = told.stream().anyMatch(g -> g.tasks().size() >= Summary.Group.LARGE);
+      sections.addAll(
+          Summary.sections(
+              result, candidates, new Summary.Place(each.also(), detail), judging.bootstrap()));
+      if (each.also() && told.isEmpty()) {
+        forgetting.addAll(
+            forgotten(result.task(), c -> Strata.of(result.metric(c, result.primary())), judging));
       }
     }
-    for (Summary.Group group : planned.groups()) {
+    for (PlannedTests.PlannedGroup each : planned.groups()) {
+      Summary.Group group = each.group();
       List<TaskResult> members = group.tasks().stream().map(results::get).toList();
-      sections.add(Summary.section(group, members, candidates, judging.bootstrap()));
+      sections.add(Summary.section(group, members, candidates, each.also(), judging.bootstrap()));
+      if (each.also()) {
+        forgetting.addAll(forgotten(group.name(), c -> group.score(members, c), judging));
+      }
     }
     Map<String, String> told = new LinkedHashMap<>();
     told.put("date", LocalDate.now(ZoneOffset.UTC).toString());
@@ -131,5 +135,21 @@ final class EvalRun {
             .formatted(judging.bootstrap().resamples(), judging.bootstrap().seed()));
     planned.isolation().ifPresent(words -> told.put("code of the models", words));
     return new Summary(title, told, candidates, sections, forgetting, overlap.lines());
+  }
+
+  private static List<Summary.Group> groupsOf(String task, PlannedTests planned) {
+    return planned.groups().stream()
+        .map(PlannedTests.PlannedGroup::group)
+        .filter(group -> group.tasks().contains(task))
+        .toList();
+  }
+
+  /** Every candidate but the first against the first. */
+  private List<Forgetting> forgotten(String task, Function<String, Strata> score, Judging judging) {
+    Forgetting.Paired paired = new Forgetting.Paired(judging.bootstrap(), judging.maxDrop());
+    Strata base = score.apply(candidates.get(0));
+    return candidates.subList(1, candidates.size()).stream()
+        .map(candidate -> paired.judge(task, candidate, score.apply(candidate), base))
+        .toList();
   }
 }

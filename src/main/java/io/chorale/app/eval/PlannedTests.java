@@ -22,6 +22,9 @@ final class PlannedTests {
    */
   record Planned(EvalTask task, boolean also) {}
 
+  /** Tests told as one, and where they belong. */
+  record PlannedGroup(Summary.Group group, boolean also) {}
+
   /** How each kind of test is done. */
   record Options(
       AnswerTest.Options answers, PerplexityTest.Options texts, TaskFiles.Options choices) {}
@@ -29,7 +32,7 @@ final class PlannedTests {
   private final Options options;
   private final Scorers scorers;
   private final List<Planned> planned = new ArrayList<>();
-  private final List<Summary.Group> groups = new ArrayList<>();
+  private final List<PlannedGroup> groups = new ArrayList<>();
 
   PlannedTests(Options options, Scorers scorers) {
     this.options = options;
@@ -51,7 +54,7 @@ final class PlannedTests {
   private void choices(String text, boolean also) {
     TaskFiles.Loaded loaded = TaskFiles.read(text, options.choices());
     loaded.tasks().forEach(task -> add(task, also));
-    groups.addAll(loaded.groups());
+    loaded.groups().forEach(group -> groups.add(new PlannedGroup(group, also)));
   }
 
   void texts(String text) {
@@ -100,7 +103,7 @@ final class PlannedTests {
     return planned;
   }
 
-  List<Summary.Group> groups() {
+  List<PlannedGroup> groups() {
     return groups;
   }
 

@@ -26,9 +26,11 @@ public final class HtmlReport {
       h1{font-size:1.5rem}h2{font-size:1.15rem;margin-top:2rem}
       table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
       th,td{padding:.25rem .6rem;border-bottom:1px solid var(--line);text-align:right}
-      th:first-child,td:first-child,th:last-child,td:last-child{text-align:left}
+      th:first-child,td:first-child,th:last-child,td:last-child,.left{text-align:left}
       .mute{color:var(--mute);font-size:.9rem}.good{color:var(--good)}.bad{color:var(--bad)}
       svg{width:100%;height:auto}svg text{fill:var(--ink);font-size:13px}
+      svg .halo{stroke:var(--paper);stroke-width:4.5;fill:none}
+      svg .range{stroke:var(--ink);stroke-width:1.6;fill:none}
       svg .axis{fill:var(--mute);font-size:11px}
       """;
 
@@ -45,7 +47,9 @@ public final class HtmlReport {
         .forEach((name, value) -> out.append(escape(name + ": " + value)).append("<br>"));
     out.append("</p><h2>Train/test overlap</h2>");
     summary.overlap().forEach(line -> out.append("<p>").append(escape(line)).append("</p>"));
-    summary.sections().forEach(section -> section(out, section));
+    summary.sections().stream()
+        .filter(section -> !section.detail())
+        .forEach(section -> section(out, section));
     if (!summary.forgetting().isEmpty()) {
       forgetting(out, summary.forgetting());
     }
@@ -136,9 +140,10 @@ public final class HtmlReport {
             cell.difference() == null ? "base" : "bar"));
     out.append(
         Numbers.format(
-            "<path d=\"M%.1f %.1fH%.1fM%.1f %.1fv10M%.1f %.1fv10\" stroke=\"var(--ink)\""
-                + " stroke-width=\"1.6\" fill=\"none\"/>",
-            low, middle, high, low, middle - 5, high, middle - 5));
+            "<path class=\"halo\" d=\"%1$s\"/><path class=\"range\" d=\"%1$s\"/>",
+            Numbers.format(
+                "M%.1f %.1fH%.1fM%.1f %.1fv10M%.1f %.1fv10",
+                low, middle, high, low, middle - 5, high, middle - 5)));
     out.append(
         Numbers.format(
             "<text x=\"%.1f\" y=\"%.1f\">%s</text>",
@@ -170,12 +175,13 @@ public final class HtmlReport {
   private static void forgetting(StringBuilder out, List<Forgetting> all) {
     out.append("<h2>Forgetting</h2><p class=\"mute\">Drop against the base on tests of other");
     out.append(" domains: points for shares, else per cent of the base's number.</p>");
-    out.append("<table><tr><th>test<th>candidate<th>drop<th>interval<th>allowed<th>verdict</tr>");
+    out.append(
+        "<table><tr><th>test<th class=\"left\">candidate<th>drop<th>interval<th>allowed<th>verdict</tr>");
     for (Forgetting each : all) {
       boolean kept = each.verdict().compareTo(Forgetting.Verdict.PROBABLY_KEPT) <= 0;
       out.append(
           Numbers.format(
-              "<tr><td>%s<td>%s<td>%+.2f<td>%+.2f - %+.2f<td>%.1f<td class=\"%s\">%s</tr>",
+              "<tr><td>%s<td class=\"left\">%s<td>%+.2f<td>[%+.2f, %+.2f]<td>%.1f<td class=\"%s\">%s</tr>",
               escape(each.task()),
               escape(each.candidate()),
               each.drop().value(),

@@ -28,6 +28,9 @@ public final class MarkdownReport {
   public static String tables(List<Section> sections) {
     StringBuilder out = new StringBuilder();
     for (Section section : sections) {
+      if (section.detail()) {
+        continue;
+      }
       out.append("## %s: %s%n%n".formatted(section.task(), section.metric()));
       out.append(
           "%d documents, %s%s, %s is better, 95 %% intervals%n%n"
@@ -77,7 +80,7 @@ public final class MarkdownReport {
     for (Forgetting each : all) {
       out.append(
           Numbers.format(
-              "| %s | %s | %+.2f | %+.2f - %+.2f | %.1f | %s |%n",
+              "| %s | %s | %+.2f | [%+.2f, %+.2f] | %.1f | %s |%n",
               each.task(),
               each.candidate(),
               each.drop().value(),

@@ -65,6 +65,7 @@ public final class ReportFiles {
       entry.put("other_domain", section.also());
       entry.put("metric", section.metric());
       entry.put("primary", section.primary());
+      entry.put("detail", section.detail());
       entry.put("higher_is_better", section.higherIsBetter());
       entry.put("documents", section.documents());
       entry.put("cells", section.cells());

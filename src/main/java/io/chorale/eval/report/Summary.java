@@ -34,12 +34,14 @@ public record Summary(
    *
    * @param also the test is of another domain
    * @param primary the test's main metric
+   * @param detail part of a large group: only in the JSON report
    */
   public record Section(
       String task,
       String kind,
       boolean also,
       boolean primary,
+      boolean detail,
       String metric,
       boolean higherIsBetter,
       Transform transform,
@@ -56,15 +58,34 @@ public record Summary(
   public record Cell(String candidate, Estimate value, Estimate difference, boolean apart) {}
 
   /** Several tests told as one. */
-  public record Group(String name, boolean weightBySize, String metric, List<String> tasks) {}
+  public record Group(String name, boolean weightBySize, String metric, List<String> tasks) {
+    /** From so many tests on, each of them is a detail. */
+    public static final int LARGE = 9;
+
+    /**
+     * @param members the results of {@code tasks}, in order
+     */
+    public Strata score(List<TaskResult> members, String candidate) {
+      return Strata.group(
+          members.stream().map(member -> member.metric(candidate, metric)).toList(), weightBySize);
+    }
+  }
 
   /** What a section says beside its numbers. */
   private record Heading(
-      String task, String kind, boolean also, boolean primary, String metric, List<String> notes) {}
+      String task, String kind, Place place, boolean primary, String metric, List<String> notes) {}
+
+  /**
+   * Where a test stands in the report.
+   *
+   * @param also it is of another domain
+   * @param detail it is part of a large group
+   */
+  public record Place(boolean also, boolean detail) {}
 
   /** The sections of a test, its primary metric first. */
   public static List<Section> sections(
-      TaskResult result, List<String> candidates, boolean also, Bootstrap bootstrap) {
+      TaskResult result, List<String> candidates, Place place, Bootstrap bootstrap) {
     List<Section> sections = new ArrayList<>();
     for (Metric metric : result.metrics().get(candidates.get(0))) {
       boolean primary = metric.name().equals(result.primary());
@@ -76,7 +97,7 @@ public record Summary(
           new Heading(
               result.task(),
               result.kind(),
-              also,
+              place,
               primary,
               metric.name(),
               primary ? result.notes() : List.of());
@@ -87,22 +108,19 @@ public record Summary(
 
   /** The section of a group over the results of its tests. */
   public static Section section(
-      Group group, List<TaskResult> members, List<String> candidates, Bootstrap bootstrap) {
+      Group group,
+      List<TaskResult> members,
+      List<String> candidates,
+      boolean also,
+      Bootstrap bootstrap) {
     List<Strata> scores =
-        candidates.stream()
-            .map(
-                candidate ->
-                    Strata.group(
-                        members.stream()
-                            .map(member -> member.metric(candidate, group.metric()))
-                            .toList(),
-                        group.weightBySize()))
-            .toList();
+        candidates.stream().map(candidate -> group.score(members, candidate)).toList();
     String note =
         "group of %d tests, weighted %s"
             .formatted(members.size(), group.weightBySize() ? "by size" : "alike");
     Heading heading =
-        new Heading(group.name(), "group", false, true, group.metric(), List.of(note));
+        new Heading(
+            group.name(), "group", new Place(also, false), true, group.metric(), List.of(note));
     return section(heading, scores, candidates, bootstrap);
   }
 
@@ -120,8 +138,9 @@ public record Summary(
     return new Section(
         heading.task(),
         heading.kind(),
-        heading.also(),
+        heading.place().also(),
         heading.primary(),
+        heading.place().detail(),
         heading.metric(),
         first.higherIsBetter(),
         first.transform(),

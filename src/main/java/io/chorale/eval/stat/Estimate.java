@@ -8,6 +8,11 @@ package io.chorale.eval.stat;
  * @param high 2.5 % of the resampled values are above
  */
 public record Estimate(double value, double low, double high) {
+  public Estimate {
+    value += 0.0; // never -0
+    low += 0.0;
+    high += 0.0;
+  }
 
   /** Whether zero is outside, that is, a difference is more than chance. */
   public boolean excludesZero() {
