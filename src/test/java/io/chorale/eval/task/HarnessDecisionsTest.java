@@ -31,7 +31,7 @@ import org.junit.jupiter.params.provider.CsvSource;
  */
 @RealModel
 class HarnessDecisionsTest {
-  private static final int GENERAL = 24;
+  private static final int GENERAL = 32;
 
   private static EvalEngine open(String kernels) throws IOException {
     try (BaseModelFiles files = BaseModelFiles.open(RealModelFile.path(), Quantization.NONE)) {
