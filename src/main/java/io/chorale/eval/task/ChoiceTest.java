@@ -131,18 +131,21 @@ final class ChoiceTest implements EvalTask {
     int best = 0;
     double most = Double.NEGATIVE_INFINITY;
     for (int i = 0; i < likelihoods.length; i++) {
-      double value =
-          switch (metric) {
-            case "acc_norm" -> likelihoods[i] / PyText.length(choices.get(i));
-            case "acc_bytes" ->
-                likelihoods[i] / choices.get(i).getBytes(StandardCharsets.UTF_8).length;
-            default -> likelihoods[i];
-          };
+      double value = value(metric, likelihoods[i], choices.get(i));
       if (value > most) {
         most = value;
         best = i;
       }
     }
     return best;
+  }
+
+  /** What a metric compares. */
+  static double value(String metric, double likelihood, String choice) {
+    return switch (metric) {
+      case "acc_norm" -> likelihood / PyText.length(choice);
+      case "acc_bytes" -> likelihood / choice.getBytes(StandardCharsets.UTF_8).length;
+      default -> likelihood;
+    };
   }
 }

@@ -100,9 +100,12 @@ class HarnessDecisionsTest {
       int wanted = ChoiceTest.answer(metric, reference, choices);
       int had = (Integer) record.fields().get(metric + "_answer");
       if (had != wanted) {
-        double apart = reference[wanted] - reference[had];
+        double of = ChoiceTest.value(metric, reference[had], choices.get(had));
+        double scale = reference[had] / of; // back to nats of the whole choice
+        double best = ChoiceTest.value(metric, reference[wanted], choices.get(wanted));
+        double apart = (best - of) * scale;
         assertTrue(
-            Math.abs(apart) < tossUp,
+            apart < tossUp,
             "%s %d: %s chose %d, the harness %d, %s nats apart"
                 .formatted(test.name(), document, metric, had, wanted, apart));
       } else {
