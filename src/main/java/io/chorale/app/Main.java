@@ -1,6 +1,7 @@
 package io.chorale.app;
 
 import io.chorale.app.adapter.ConvertCommand;
+import io.chorale.app.eval.EvalCommand;
 import io.quarkus.runtime.annotations.QuarkusMain;
 import java.io.PrintWriter;
 import picocli.CommandLine;
@@ -21,7 +22,13 @@ import picocli.CommandLine.ScopeType;
     mixinStandardHelpOptions = true,
     versionProvider = Main.Version.class,
     scope = ScopeType.LOCAL,
-    subcommands = {ServeCommand.class, DataCommand.class, MergeCommand.class, ConvertCommand.class},
+    subcommands = {
+      ServeCommand.class,
+      DataCommand.class,
+      MergeCommand.class,
+      ConvertCommand.class,
+      EvalCommand.class
+    },
     footer = {
       "",
       "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 data check --strict found errors.",

@@ -28,13 +28,13 @@ final class StepInputs {
       inputs.firstRow()[s] = row;
       inputs.rowCount()[s] = scheduled.count();
       inputs.blockTables()[s] = scheduled.blockTable();
-      boolean wantsAll = wantsAll(generations.apply(scheduled.sequence()));
+      Generation generation = generations.apply(scheduled.sequence());
       for (int i = 0; i < scheduled.count(); i++, row++) {
         inputs.tokenIds()[row] = scheduled.sequence().stepToken(scheduled.start() + i);
         inputs.positions()[row] = scheduled.start() + i;
         inputs.loraSlots()[row] = scheduled.loraSlot();
         boolean sampled = i >= scheduled.count() - scheduled.samplingRows();
-        if (sampled || wantsAll) {
+        if (sampled || isScored(generation, scheduled.start() + i)) {
           inputs.logitRows()[logit] = row;
           logitOwner[logit] = scheduled;
           sampleIndex[logit++] = sampled ? samples++ : -1;
@@ -67,19 +67,25 @@ final class StepInputs {
   private static int countLogitRows(
       ScheduledBatch batch, Function<Sequence, Generation> generations) {
     int count = 0;
-    for (int i = 0; i < batch.rows().size(); i++) {
-      ScheduledRows rows = batch.rows().get(i);
-      if (wantsAll(generations.apply(rows.sequence()))) {
-        count += rows.count();
-      } else {
+    for (int s = 0; s < batch.rows().size(); s++) {
+      ScheduledRows rows = batch.rows().get(s);
+      Generation generation = generations.apply(rows.sequence());
+      if (generation.promptLogprobs == null) {
         count += rows.samplingRows();
+        continue;
+      }
+      for (int i = 0; i < rows.count(); i++) {
+        boolean sampled = i >= rows.count() - rows.samplingRows();
+        count += sampled || isScored(generation, rows.start() + i) ? 1 : 0;
       }
     }
     return count;
   }
 
-  private static boolean wantsAll(Generation generation) {
-    return generation.promptLogprobs != null;
+  /** The row's logits say how likely the prompt's next token is, and that is asked for. */
+  private static boolean isScored(Generation generation, int position) {
+    return generation.promptLogprobs != null
+        && generation.sequence.params().reportsPrompt(position + 1);
   }
 
   ForwardInputs inputs() {
