@@ -24,13 +24,14 @@ final class Page {
       .bar { height: 8px; border-radius: 4px; background: var(--line); margin: 0 0 18px; overflow: hidden; }
       .bar div { height: 100%; background: var(--train); }
       .plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 560px), 1fr)); gap: 14px; }
-      figure { margin: 0; padding: 12px 14px 6px; } figcaption { font-size: 13px; display: flex; flex-wrap: wrap; gap: 3px 13px; align-items: baseline; }
+      @media (min-width: 1200px) { .plots figure:first-child { grid-column: 1 / -1; } }
+      figure { margin: 0; padding: 12px 14px 6px; overflow-x: auto; min-width: 0; } figcaption { font-size: 13px; display: flex; flex-wrap: wrap; gap: 3px 13px; align-items: baseline; }
       figcaption b { font-size: 15px; } .unit { color: var(--soft); }
       .key::before { content: ""; display: inline-block; width: 15px; border-top: 3px solid; vertical-align: middle; margin-right: 5px; }
       .key.raw::before { border-color: var(--faint); } .key.smooth::before { border-color: var(--train); }
       .key.eval::before { border-color: var(--eval); } .key.limit::before { border-top-style: dashed; border-color: var(--limit); }
       .key.bound::before { border-color: var(--bad); }
-      svg { display: block; width: 100%; height: auto; } svg text { fill: var(--soft); font-size: 12px; }
+      svg { display: block; width: 100%; min-width: 540px; height: auto; } svg text { fill: var(--soft); font-size: 12px; }
       path { fill: none; stroke-linejoin: round; } path.raw { stroke: var(--faint); stroke-width: 1; }
       path.smooth { stroke: var(--train); stroke-width: 2; } path.eval { stroke: var(--eval); stroke-width: 2; }
       path.limit { stroke: var(--limit); stroke-width: 1.5; stroke-dasharray: 6 4; } path.bound { stroke: var(--bad); stroke-width: 1.5; }
@@ -39,7 +40,7 @@ final class Page {
       .hover { fill: transparent; } .hover:hover { fill: var(--ink); fill-opacity: .08; }
       .card { padding: 13px 17px; margin: 0 0 12px; border-left-width: 5px; }
       .card.fatal { border-left-color: var(--bad); } .card.warning { border-left-color: var(--warn); } .card.over { border-left-color: var(--good); }
-      .card h3 { margin: 0; font-size: 15px; } .card p { margin: 3px 0; } .card ul { margin: 5px 0 0; padding-left: 20px; }
+      .card h3 { margin: 0; font-size: 15px; } .card h3::first-letter { text-transform: uppercase; } .card p { margin: 3px 0; } .card ul { margin: 5px 0 0; padding-left: 20px; }
       .samples { display: grid; gap: 14px; }
       .sample { background: var(--card); border: 1px solid var(--line); border-radius: 10px; overflow: hidden; }
       .sample .prompt { background: var(--tint); padding: 10px 15px; }

@@ -9,7 +9,6 @@ import java.util.Locale;
  * pointer as titles.
  */
 final class Plot {
-  private static final int WIDTH = 640;
   private static final int HEIGHT = 250;
   private static final int LEFT = 58;
   private static final int RIGHT = 14;
@@ -21,6 +20,7 @@ final class Plot {
   private final String title;
   private final String unit;
   private final boolean log;
+  private final int width;
   private final List<Curve> curves = new ArrayList<>();
   private final List<Mark> marks = new ArrayList<>();
 
@@ -32,6 +32,14 @@ final class Plot {
    * @param log by powers of ten, if all values are above 0
    */
   Plot(String title, String unit, boolean log) {
+    this(title, unit, log, 640);
+  }
+
+  /**
+   * @param width of the drawing; shown on its whole column, so a wide one is flat
+   */
+  Plot(String title, String unit, boolean log, int width) {
+    this.width = width;
     this.title = title;
     this.unit = unit;
     this.log = log;
@@ -70,11 +78,11 @@ final class Plot {
     svg.append(
         text(
             "<svg viewBox=\"0 0 %d %d\" role=\"img\" aria-label=\"%s over steps\">\n",
-            WIDTH, HEIGHT, Html.escape(title)));
+            width, HEIGHT, Html.escape(title)));
     svg.append(
         text(
             "<clipPath id=\"clip-%s\"><rect x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\"/></clipPath>\n",
-            id, LEFT, TOP, WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM));
+            id, LEFT, TOP, width - LEFT - RIGHT, HEIGHT - TOP - BOTTOM));
     grid(svg, x, y);
     svg.append("<g clip-path=\"url(#clip-").append(id).append(")\">\n");
     for (Mark mark : marks) {
@@ -123,9 +131,9 @@ final class Plot {
       svg.append(
           text(
               "<line class=\"grid\" x1=\"%d\" x2=\"%d\" y1=\"%.1f\" y2=\"%.1f\"/><text x=\"%d\" y=\"%.1f\" text-anchor=\"end\">%s</text>\n",
-              LEFT, WIDTH - RIGHT, at, at, LEFT - 6, at + 4, Axis.label(tick)));
+              LEFT, width - RIGHT, at, at, LEFT - 6, at + 4, Axis.label(tick)));
     }
-    for (double tick : x.ticks(7)) {
+    for (double tick : x.ticks(width / 90)) {
       if (tick != Math.rint(tick)) {
         continue;
       }
@@ -144,10 +152,10 @@ final class Plot {
     svg.append(
         text(
             "<line class=\"axis\" x1=\"%d\" x2=\"%d\" y1=\"%d\" y2=\"%d\"/><text class=\"name\" x=\"%d\" y=\"%d\" text-anchor=\"end\">step</text>\n",
-            LEFT, WIDTH - RIGHT, HEIGHT - BOTTOM, HEIGHT - BOTTOM, WIDTH - RIGHT, HEIGHT - 3));
+            LEFT, width - RIGHT, HEIGHT - BOTTOM, HEIGHT - BOTTOM, width - RIGHT, HEIGHT - 3));
   }
 
-  private static void line(StringBuilder svg, Curve whole, Axis x, Axis y) {
+  private void line(StringBuilder svg, Curve whole, Axis x, Axis y) {
     Curve curve = whole.thinned(COLUMNS);
     StringBuilder path = new StringBuilder();
     boolean pen = false;
@@ -198,8 +206,8 @@ final class Plot {
     }
   }
 
-  private static double px(Axis x, double value) {
-    return LEFT + x.at(value) * (WIDTH - LEFT - RIGHT);
+  private double px(Axis x, double value) {
+    return LEFT + x.at(value) * (width - LEFT - RIGHT);
   }
 
   private static double py(Axis y, double value) {

@@ -50,7 +50,7 @@ final class Plots {
   private static String losses(RunHistory history, List<Step> steps, double[] x, int total) {
     List<Evaluated> evaluations = history.evaluations();
     Plot plot =
-        new Plot("Loss", "nats per trained token", false)
+        new Plot("Loss", "nats per trained token", false, 960)
             .curve(new Curve("each step", "raw", x, of(steps, Step::loss)))
             .curve(new Curve("training, smoothed", "smooth", x, smoothed(steps, Step::loss, total)))
             .curve(

@@ -4,8 +4,10 @@ import io.chorale.train.watch.TrainEvent;
 import io.chorale.train.watch.TrainListener;
 import io.chorale.train.watch.Verdict;
 import java.io.PrintWriter;
+import java.nio.charset.Charset;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.function.LongSupplier;
 
@@ -32,7 +34,7 @@ public final class RunScreen implements TrainListener, AutoCloseable {
   private final boolean inPlace;
   private final int width;
   private final LongSupplier clockMs;
-  private final ScreenLines lines = new ScreenLines();
+  private final ScreenLines lines;
   private Thread ticker;
   private int painted;
   private long paintedAtMs = Long.MIN_VALUE / 2;
@@ -42,12 +44,15 @@ public final class RunScreen implements TrainListener, AutoCloseable {
   /**
    * @param inPlace repaint with ANSI sequences; else plain lines
    * @param width in characters
+   * @param unicode the writer's character set has block elements
    */
-  RunScreen(PrintWriter out, boolean inPlace, int width, LongSupplier clockMs) {
+  RunScreen(
+      PrintWriter out, boolean inPlace, int width, boolean unicode, LongSupplier clockMs) {
     this.out = out;
     this.inPlace = inPlace;
     this.width = width;
     this.clockMs = clockMs;
+    this.lines = new ScreenLines(unicode);
   }
 
   /**
@@ -59,7 +64,11 @@ public final class RunScreen implements TrainListener, AutoCloseable {
     boolean inPlace = Terminal.repaints(environment);
     RunScreen screen =
         new RunScreen(
-            err, inPlace, inPlace ? Terminal.columns(environment) : 200, RunScreen::nowMs);
+            err,
+            inPlace,
+            inPlace ? Terminal.columns(environment) : 200,
+            Charset.defaultCharset().newEncoder().canEncode('█'),
+            RunScreen::nowMs);
     if (inPlace) {
       screen.tick();
     }
@@ -177,7 +186,7 @@ public final class RunScreen implements TrainListener, AutoCloseable {
 
   private List<String> verdict(Verdict verdict) {
     List<String> text = new ArrayList<>();
-    String label = verdict.kind().label().toUpperCase(java.util.Locale.ROOT);
+    String label = verdict.kind().label().toUpperCase(Locale.ROOT);
     String head =
         "step %d  %s%s: %s"
             .formatted(verdict.step(), verdict.raised() ? "" : "no longer ", label, verdict.text());

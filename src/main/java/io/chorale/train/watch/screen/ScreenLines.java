@@ -15,6 +15,7 @@ import java.util.Locale;
 final class ScreenLines {
   private static final int SPARK = 600;
 
+  private final boolean unicode;
   private final TimeLeft timeLeft = new TimeLeft();
   private final double[] curve = new double[SPARK];
   private final Smoothed tokensPerSecond = new Smoothed(10);
@@ -30,6 +31,13 @@ final class ScreenLines {
   private long peakBytes;
   private long beginMs;
   private long stepAtMs;
+
+  /**
+   * @param unicode what is printed to can show block elements
+   */
+  ScreenLines(boolean unicode) {
+    this.unicode = unicode;
+  }
 
   void on(TrainEvent event, long nowMs) {
     if (event instanceof Started e) {
@@ -84,7 +92,7 @@ final class ScreenLines {
     if (step != null) {
       String numbers = lossText();
       int room = Math.max(0, Math.min(40, width - numbers.length() - 2));
-      lines.add(numbers + "  " + Sparkline.of(Arrays.copyOf(curve, points), room));
+      lines.add(numbers + "  " + Sparkline.of(Arrays.copyOf(curve, points), room, unicode));
       lines.add(evalText());
       lines.add(speedText());
       lines.add(memoryText());
@@ -133,7 +141,9 @@ final class ScreenLines {
             + (step == null ? "" : format("  epoch %.2f", step.epoch()));
     int room = Math.max(5, Math.min(50, width - after.length()));
     int full = (int) Math.min(room, Math.round(share * room));
-    return "█".repeat(full) + "░".repeat(room - full) + after;
+    return (unicode ? "█" : "#").repeat(full)
+        + (unicode ? "░" : ".").repeat(room - full)
+        + after;
   }
 
   private String times(long nowMs) {
@@ -205,8 +215,8 @@ final class ScreenLines {
         : format("%d:%02d", s / 60, s % 60);
   }
 
-  static String cut(String line, int width) {
-    return line.length() <= width ? line : line.substring(0, Math.max(0, width - 1)) + "…";
+  private static String cut(String line, int width) {
+    return line.length() <= width ? line : line.substring(0, Math.max(0, width));
   }
 
   static String format(String pattern, Object... values) {

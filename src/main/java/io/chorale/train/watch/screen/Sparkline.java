@@ -2,15 +2,17 @@ package io.chorale.train.watch.screen;
 
 /** A curve as one line of eight heights. */
 final class Sparkline {
-  private static final String HEIGHTS = "▁▂▃▄▅▆▇█";
+  private static final String BLOCKS = "▁▂▃▄▅▆▇█";
+  private static final String ASCII = "_.-~=+*#";
 
   private Sparkline() {}
 
   /**
    * @param values in time; means of equal spans if there are more than fit
    * @param width in characters, at most one a value
+   * @param unicode draw with block elements, else with ASCII
    */
-  static String of(double[] values, int width) {
+  static String of(double[] values, int width, boolean unicode) {
     int columns = Math.min(width, values.length);
     double[] means = new double[columns];
     double low = Double.POSITIVE_INFINITY;
@@ -33,7 +35,7 @@ final class Sparkline {
         continue;
       }
       double share = high > low ? (mean - low) / (high - low) : 0;
-      line.append(HEIGHTS.charAt((int) Math.min(7, Math.floor(share * 8))));
+      line.append((unicode ? BLOCKS : ASCII).charAt((int) Math.min(7, Math.floor(share * 8))));
     }
     return line.toString();
   }
