@@ -28,6 +28,7 @@ import java.util.Random;
  *
  * @param examples with at least one trained token each
  * @param sources {@code file:line} of each example
+ * @param formats one line a file, its format and why it was taken
  * @param findings each dropped or cut row, by line
  * @param rows examples and dropped rows
  * @param sha256 of each file, by its path as given
@@ -35,6 +36,7 @@ import java.util.Random;
 public record TrainRows(
     List<SftExample> examples,
     List<String> sources,
+    List<String> formats,
     List<Finding> findings,
     int rows,
     Map<String, String> sha256) {
@@ -43,6 +45,7 @@ public record TrainRows(
   public TrainRows {
     examples = List.copyOf(examples);
     sources = List.copyOf(sources);
+    formats = List.copyOf(formats);
     findings = List.copyOf(findings);
   }
 
@@ -59,12 +62,14 @@ public record TrainRows(
       List<Path> files, Optional<RecordFormat> format, SftEncoder encoder) throws IOException {
     List<SftExample> examples = new ArrayList<>();
     List<String> sources = new ArrayList<>();
+    List<String> formats = new ArrayList<>();
     List<Finding> findings = new ArrayList<>();
     Map<String, String> sha256 = new LinkedHashMap<>();
     int rows = 0;
     for (Path file : files) {
       sha256.put(file.toString(), sha256(file));
       try (Records records = Records.open(file, format)) {
+        formats.add(records.detection());
         for (List<RawRow> some = next(records); !some.isEmpty(); some = next(records)) {
           rows += some.size();
           for (Encoded row :
@@ -76,7 +81,7 @@ public record TrainRows(
         }
       }
     }
-    return new TrainRows(examples, sources, findings, rows, sha256);
+    return new TrainRows(examples, sources, formats, findings, rows, sha256);
   }
 
   private static List<RawRow> next(Records records) throws IOException {
@@ -156,8 +161,9 @@ public record TrainRows(
       }
     }
     return wanted
-        ? new TrainRows(some, from, List.of(), some.size(), sha256)
-        : new TrainRows(some, from, findings, rows - (out.length - some.size()), sha256);
+        ? new TrainRows(some, from, formats, List.of(), some.size(), sha256)
+        : new TrainRows(
+            some, from, formats, findings, rows - (out.length - some.size()), sha256);
   }
 
   /** 0 .. count-1 in an order that follows from the generator (Fisher and Yates). */

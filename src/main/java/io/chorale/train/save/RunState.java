@@ -20,6 +20,7 @@ import java.util.TreeSet;
  * @param trainedTokens of them, with a loss
  * @param seconds spent so far
  * @param lastLoss mean over the last step's trained tokens
+ * @param lossBefore on held-out data before the first step, null without
  */
 @JsonInclude(JsonInclude.Include.ALWAYS)
 public record RunState(
@@ -32,9 +33,15 @@ public record RunState(
     long tokens,
     long trainedTokens,
     double seconds,
-    double lastLoss) {
+    double lastLoss,
+    Double lossBefore) {
 
-  public static final RunState START = new RunState(0, 0, 0, null, 0, 0, 0, 0, 0, 0);
+  public static final RunState START = new RunState(0, 0, 0, null, 0, 0, 0, 0, 0, 0, null);
+
+  /** With the held-out loss before the first step. */
+  public RunState startingFrom(double heldOutLoss) {
+    return new RunState(0, 0, 0, null, 0, 0, 0, 0, 0, 0, heldOutLoss);
+  }
 
   /** One step further. */
   public RunState next(
@@ -50,11 +57,12 @@ public record RunState(
         tokens + moreTokens,
         trainedTokens + moreTrained,
         seconds + moreSeconds,
-        loss);
+        loss,
+        lossBefore);
   }
 
   public boolean better(double loss) {
-    return bestLoss == null || loss < bestLoss;
+    return Double.isFinite(loss) && (bestLoss == null || loss < bestLoss);
   }
 
   /** After an evaluation. */
@@ -70,7 +78,8 @@ public record RunState(
         tokens,
         trainedTokens,
         seconds,
-        lastLoss);
+        lastLoss,
+        lossBefore);
   }
 
   /** Each key that differs: {@code lr was 2.0E-4, is 0.001}. */
