@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Loss curves of PEFT and torch that Chorale's trainer is compared with, and the check that PEFT opens what it writes.
 
-  train_curves.py tiny MODELS_DIR OUT_DIR     (src/test/resources/golden/models  src/test/resources/golden/train; a minute)
-  train_curves.py real HF_FOLDER OUT_DIR      (the folder of hf_folder.py; 10 minutes on 2 cores)
-  train_curves.py opens ADAPTER_DIR HF_FOLDER (an adapter of chorale train; prints the largest difference to its canary's logits)
+  train_parity.py tiny MODELS_DIR OUT_DIR     (src/test/resources/golden/models  src/test/resources/golden/trainer; a minute)
+  train_parity.py real HF_FOLDER OUT_DIR      (the folder of hf_folder.py; 10 minutes on 2 cores)
+  train_parity.py opens ADAPTER_DIR HF_FOLDER (an adapter of chorale train; prints the largest difference to its canary's logits)
 
 tiny and real write curves-tiny.json and curves-real.json: the rows, and for each method 50 steps of loss (mean over the step's
 trained tokens) and gradient norm before clipping. Every step has two micro-batches of two rows; the gradient is that of the sum of
