@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Loss curves of PEFT and torch that Chorale's trainer is compared with, and the check that PEFT opens what it writes.
 
-  train_parity.py tiny MODELS_DIR OUT_DIR     (src/test/resources/golden/models  src/test/resources/golden/trainer; a minute)
-  train_parity.py real HF_FOLDER OUT_DIR      (the folder of hf_folder.py; 10 minutes on 2 cores)
-  train_parity.py opens ADAPTER_DIR HF_FOLDER (an adapter of chorale train; prints the largest difference to its canary's logits)
+  train_parity.py tiny MODELS_DIR OUT_DIR [METHOD...]  (src/test/resources/golden/models  src/test/resources/golden/trainer)
+  train_parity.py real HF_FOLDER OUT_DIR [METHOD...]   (the folder of hf_folder.py; 10 minutes on 2 idle cores)
+  train_parity.py opens ADAPTER_DIR HF_FOLDER          (an adapter of chorale train; prints the largest difference to its canary's logits)
 
 tiny and real write curves-tiny.json and curves-real.json: the rows, and for each method 50 steps of loss (mean over the step's
 trained tokens) and gradient norm before clipping. Every step has two micro-batches of two rows; the gradient is that of the sum of
@@ -20,7 +20,8 @@ import zlib
 
 import numpy as np
 import torch
-from bitsandbytes.functional import dequantize_4bit, quantize_4bit
+from bitsandbytes.backends.default.ops import _dequantize_4bit_compute
+from bitsandbytes.functional import quantize_4bit
 from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import AutoModelForCausalLM, AutoTokenizer, get_scheduler
 
@@ -40,7 +41,9 @@ def to_nf4(model):
     for name, module in model.named_modules():
         if isinstance(module, torch.nn.Linear) and "lm_head" not in name:
             packed, state = quantize_4bit(module.weight.data, blocksize=64, quant_type="nf4")
-            module.weight.data = dequantize_4bit(packed, state).to(torch.float32).reshape(module.weight.shape)
+            # The generic kernel: blocks run over the flat matrix; the CPU kernel of 0.50.2 starts them anew in every row.
+            module.weight.data = _dequantize_4bit_compute(
+                packed.reshape(-1), state.absmax, state.code, 64, tuple(module.weight.shape), torch.float32)
 
 
 def curve(folder, method, rows):
@@ -61,27 +64,32 @@ def curve(folder, method, rows):
     for step in range(STEPS):
         window = [rows[(4 * step + i) % len(rows)] for i in range(4)]
         count = sum(sum(label != -100 for label in row["labels"][1:]) for row in window)
-        total = 0.0
-        for row in window:
-            logits = model(torch.tensor([row["ids"]])).logits[0, :-1].float()
-            loss = torch.nn.functional.cross_entropy(logits, torch.tensor(row["labels"][1:]), ignore_index=-100, reduction="sum")
-            (loss / count).backward()
-            total += loss.item()
+        longest = max(len(row["ids"]) for row in window)  # padded behind, where causal attention does not look
+        ids = torch.tensor([row["ids"] + [0] * (longest - len(row["ids"])) for row in window])
+        labels = torch.tensor([row["labels"][1:] + [-100] * (longest - len(row["ids"]) + 1) for row in window])
+        logits = model(ids).logits.float()
+        total = torch.nn.functional.cross_entropy(logits.reshape(-1, logits.shape[-1]), labels.reshape(-1), ignore_index=-100,
+                                                  reduction="sum")
+        (total / count).backward()
         norms.append(torch.nn.utils.clip_grad_norm_(params, CLIP).item())
         optimizer.step()
         scheduler.step()
         optimizer.zero_grad()
-        losses.append(total / count)
+        losses.append(total.item() / count)
         print(method, step + 1, losses[-1], norms[-1], flush=True)
     return dict(loss=losses, norm=norms)
 
 
-def write(out, name, folder, rows):
+def write(out, name, folder, rows, methods):
     settings = dict(steps=STEPS, warmup=WARMUP, lr=LR, clip=CLIP, decay=DECAY, rank=RANK, alpha=ALPHA)
-    curves = {method: curve(folder, method, rows) for method in METHODS}
     os.makedirs(out, exist_ok=True)
-    with open(os.path.join(out, name), "w") as f:
-        json.dump(dict(settings=settings, rows=rows, curves=curves), f)
+    for method in methods or METHODS:
+        result = curve(folder, method, rows)
+        path = os.path.join(out, name)
+        curves = json.load(open(path))["curves"] if os.path.exists(path) else {}
+        curves[method] = result
+        with open(path, "w") as f:
+            json.dump(dict(settings=settings, rows=rows, curves=curves), f)
 
 
 def masked(ids, prompt):
@@ -93,13 +101,13 @@ def main():
     if sys.argv[1] == "tiny":
         texts = [f"row {i}: {'the quick brown fox jumps over the lazy dog' [i % 7:]} {i * i}" for i in range(ROWS)]
         rows = [masked(list(text.encode())[:LENGTH + i % 9], 4 + i % 5) for i, text in enumerate(texts)]
-        write(sys.argv[3], "curves-tiny.json", os.path.join(sys.argv[2], "llama"), rows)
+        write(sys.argv[3], "curves-tiny.json", os.path.join(sys.argv[2], "llama"), rows, sys.argv[4:])
     elif sys.argv[1] == "real":
         tokenizer = AutoTokenizer.from_pretrained(sys.argv[2])
         data = os.path.join(os.path.dirname(os.path.abspath(__file__)), "code-stdlib.jsonl")
         texts = [json.dumps(json.loads(line)) for line in open(data).readlines()[:ROWS]]
         rows = [masked(tokenizer(text)["input_ids"][8:8 + LENGTH + i % 9], 4 + i % 5) for i, text in enumerate(texts)]
-        write(sys.argv[3], "curves-real.json", sys.argv[2], rows)
+        write(sys.argv[3], "curves-real.json", sys.argv[2], rows, sys.argv[4:])
     else:
         facts = json.load(open(os.path.join(sys.argv[2], "chorale.json")))
         base = AutoModelForCausalLM.from_pretrained(sys.argv[3], dtype=torch.float32, attn_implementation="eager")
