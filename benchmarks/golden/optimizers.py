@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Make src/test/resources/golden/train/{optimizers.safetensors,schedules.json}.
+"""Make src/test/resources/golden/trainer/{optimizers.safetensors,schedules.json}.
 
-  optimizers.py OUT_DIR     (src/test/resources/golden/train; seconds, CPU)
+  optimizers.py OUT_DIR     (src/test/resources/golden/trainer; seconds, CPU)
 
 Values and gradients follow from formulas that the tests repeat, so only results are stored: of torch's AdamW, of bitsandbytes'
 AdamW8bit (its own code, with its generic blockwise quantizer in place of the CPU kernel, which rounds to 65536 bins first), and

@@ -15,7 +15,7 @@ class LrScheduleTest {
   void everyRateIsTransformers() throws IOException {
     JsonNode cases =
         new ObjectMapper()
-            .readTree(Path.of("src/test/resources/golden/train/schedules.json").toFile());
+            .readTree(Path.of("src/test/resources/golden/trainer/schedules.json").toFile());
     for (JsonNode one : cases) {
       // Given
       LrSchedule schedule =

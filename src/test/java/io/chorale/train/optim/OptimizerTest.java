@@ -24,7 +24,7 @@ import org.junit.jupiter.api.io.TempDir;
 /** Against torch's AdamW and bitsandbytes' AdamW8bit, by benchmarks/golden/optimizers.py. */
 class OptimizerTest {
   private static final Path GOLDEN =
-      Path.of("src/test/resources/golden/train/optimizers.safetensors");
+      Path.of("src/test/resources/golden/trainer/optimizers.safetensors");
   private static final int STEPS = 5;
   private static final double LR = 1e-3;
   private static final AdamSettings SETTINGS = AdamSettings.of(0.01, 1);
