@@ -22,7 +22,13 @@ import picocli.CommandLine.ScopeType;
     mixinStandardHelpOptions = true,
     versionProvider = Main.Version.class,
     scope = ScopeType.LOCAL,
-    subcommands = {ServeCommand.class, DataCommand.class, PlanCommand.class, TrainCommand.class, MergeCommand.class},
+    subcommands = {
+      ServeCommand.class,
+      DataCommand.class,
+      PlanCommand.class,
+      TrainCommand.class,
+      MergeCommand.class
+    },
     footer = {
       "",
       "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 data check --strict found errors, 130 stopped.",

@@ -1,6 +1,5 @@
 package io.chorale.app.train;
 
-import io.chorale.app.ByteSize;
 import io.chorale.app.UsageException;
 import io.chorale.app.store.BaseModelStore;
 import io.chorale.app.store.Progress;
@@ -48,15 +47,6 @@ public final class PlanCommand implements Callable<Integer> {
   String params;
 
   @Option(
-      names = "--max-memory",
-      paramLabel = "SIZE",
-      description = "Resident memory the run may take, such as 2GiB; over it, what to change.")
-  String maxMemory;
-
-  @Option(names = "--fit", description = "Change flags until the run fits in --max-memory.")
-  boolean fit;
-
-  @Option(
       names = "--measure",
       negatable = true,
       defaultValue = "true",
@@ -76,8 +66,8 @@ public final class PlanCommand implements Callable<Integer> {
       out.flush();
       return 0;
     }
-    long limitBytes = limit();
     TrainOptions options = options();
+    long limitBytes = PlannedRun.limitBytes(options);
     Path path =
         BaseModelStore.ofUser(Optional.empty(), System.getenv(), Progress.onStandardError())
             .bring(options.base().model());
@@ -85,26 +75,15 @@ public final class PlanCommand implements Callable<Integer> {
       DataShape data = data(options, base);
       int bytes = PlannedRun.computeBytes(options);
       MachineRate rate =
-          measure ? MachineRate.measure(bytes, threads(options)) : MachineRate.assumed(bytes);
+          measure
+              ? MachineRate.measure(bytes, TrainCommand.threads(options))
+              : MachineRate.assumed(bytes);
       TrainPlan plan = PlannedRun.of(options, base.files(), data, rate);
-      TrainPlan chosen = PlannedRun.within(plan, limitBytes, fit);
+      TrainPlan chosen = PlannedRun.within(plan, options);
       out.print(chosen.text(limitBytes));
-      if (!chosen.shape().equals(plan.shape())) {
-        out.println("with" + flags(chosen));
-      }
+      out.print(PlannedRun.changed(plan, chosen));
       out.flush();
       return 0;
-    }
-  }
-
-  private long limit() {
-    try {
-      if (fit && maxMemory == null) {
-        throw new UsageException("--fit is given without --max-memory, wanted both");
-      }
-      return maxMemory == null ? 0 : ByteSize.parse(maxMemory);
-    } catch (IllegalArgumentException e) {
-      throw new UsageException("--max-memory: " + e.getMessage());
     }
   }
 
@@ -136,17 +115,5 @@ public final class PlanCommand implements Callable<Integer> {
     } catch (IllegalArgumentException e) {
       throw new UsageException(e.getMessage());
     }
-  }
-
-  private static int threads(TrainOptions options) {
-    int asked = options.machine().threads();
-    return asked > 0 ? asked : Runtime.getRuntime().availableProcessors();
-  }
-
-  private static String flags(TrainPlan plan) {
-    StringBuilder text = new StringBuilder();
-    PlannedRun.flags(plan.shape())
-        .forEach((flag, value) -> text.append(' ').append(flag.option()).append(' ').append(value.get(0)));
-    return text.toString();
   }
 }

@@ -1,11 +1,11 @@
 package io.chorale.app.train;
 
+import io.chorale.app.ByteSize;
 import io.chorale.app.UsageException;
 import io.chorale.model.BaseModelFiles;
 import io.chorale.train.TrainRows;
 import io.chorale.train.config.Flag;
 import io.chorale.train.config.TrainOptions;
-import io.chorale.train.data.SftExample;
 import io.chorale.train.plan.BaseShape;
 import io.chorale.train.plan.DataShape;
 import io.chorale.train.plan.MachineRate;
@@ -71,24 +71,67 @@ final class PlannedRun {
   }
 
   /**
-   * The plan to go by under a limit.
+   * What {@code --max-memory} says, 0 without it.
    *
-   * @param limitBytes 0: none
-   * @param fit adapt flags until it fits
+   * @throws UsageException if it is no size, or missing beside {@code --fit}
+   */
+  static long limitBytes(TrainOptions options) {
+    List<String> limit = options.values().all(Flag.MAX_MEMORY);
+    if (limit.isEmpty()) {
+      if (fit(options)) {
+        throw new UsageException("--fit is given without --max-memory, wanted both");
+      }
+      return 0;
+    }
+    try {
+      return ByteSize.parse(limit.get(0));
+    } catch (IllegalArgumentException e) {
+      throw new UsageException("--max-memory: " + e.getMessage());
+    }
+  }
+
+  private static boolean fit(TrainOptions options) {
+    return options.values().all(Flag.FIT).equals(List.of("true"));
+  }
+
+  /**
+   * The plan to go by under {@code --max-memory}: itself, or with {@code --fit} an adapted one.
+   *
    * @throws UsageException with the plan and what to change if it does not fit
    */
-  static TrainPlan within(TrainPlan plan, long limitBytes, boolean fit) {
-    TrainPlan chosen = fit ? plan.fitted(limitBytes) : plan;
-    if (!chosen.fits(limitBytes)) {
+  static TrainPlan within(TrainPlan plan, TrainOptions options) {
+    long limit = limitBytes(options);
+    TrainPlan chosen = fit(options) ? plan.fitted(limit) : plan;
+    if (!chosen.fits(limit)) {
       throw new UsageException(
           "the run does not fit%s\n%s"
-              .formatted(fit ? ", however it is adapted" : "; --fit adapts it", chosen.text(limitBytes)));
+              .formatted(
+                  fit(options) ? ", however it is adapted" : "; --fit adapts it",
+                  chosen.text(limit)));
     }
     return chosen;
   }
 
-  /** The flags that {@link #within} may have changed. */
-  static Map<Flag, List<String>> flags(TrainShape shape) {
+  /** The options with what {@link #within} chose. */
+  static TrainOptions adapted(TrainOptions options, TrainPlan chosen) {
+    return TrainOptions.of(options.values().with(flags(chosen.shape())));
+  }
+
+  /** One line on what was changed, empty if nothing was. */
+  static String changed(TrainPlan plan, TrainPlan chosen) {
+    Map<Flag, List<String>> before = flags(plan.shape());
+    StringBuilder text = new StringBuilder();
+    flags(chosen.shape())
+        .forEach(
+            (flag, value) -> {
+              if (!value.equals(before.get(flag))) {
+                text.append(' ').append(flag.option()).append(' ').append(value.get(0));
+              }
+            });
+    return text.isEmpty() ? "" : "adapted:" + text + System.lineSeparator();
+  }
+
+  private static Map<Flag, List<String>> flags(TrainShape shape) {
     Map<Flag, List<String>> flags = new EnumMap<>(Flag.class);
     flags.put(Flag.BATCH_SIZE, List.of(Integer.toString(shape.batchSize())));
     flags.put(Flag.GRAD_ACCUM, List.of(Integer.toString(shape.gradAccum())));

@@ -36,8 +36,7 @@ public record BaseShape(
    * @param quantization what float layers are put into, {@code as-is} or {@code none} for nothing
    */
   public static BaseShape of(BaseModelFiles files, String quantization) {
-    BaseForm linear =
-        BaseForm.parse(files.linear(new ModuleId(0, LoraTarget.K_PROJ)).formatName());
+    BaseForm linear = BaseForm.parse(files.linear(new ModuleId(0, LoraTarget.K_PROJ)).formatName());
     BaseForm embedding =
         BaseForm.parse(files.linear(ModuleId.of(LoraTarget.EMBED_TOKENS)).formatName());
     boolean stays = quantization.equals("as-is") || quantization.equals("none");
@@ -127,8 +126,7 @@ public record BaseShape(
     double number = Double.parseDouble(size.substring(0, size.length() - 1));
     double billions = size.endsWith("m") ? number / 1000 : number;
     if (!(billions >= 0.001 && billions <= 2000)) {
-      throw new IllegalArgumentException(
-          "parameters '%s', wanted 1M to 2000B".formatted(text));
+      throw new IllegalArgumentException("parameters '%s', wanted 1M to 2000B".formatted(text));
     }
     return billions;
   }
@@ -169,7 +167,18 @@ public record BaseShape(
   /** The same base with its linear layers in another form. */
   BaseShape in(BaseForm form) {
     return new BaseShape(
-        name, layers, hidden, intermediate, heads, qWidth, kvWidth, vocab, tiedHead, qkNorm, file,
-        form, embedding);
+        name,
+        layers,
+        hidden,
+        intermediate,
+        heads,
+        qWidth,
+        kvWidth,
+        vocab,
+        tiedHead,
+        qkNorm,
+        file,
+        form,
+        embedding);
   }
 }

@@ -167,10 +167,7 @@ final class MemoryModel {
         "layer activations",
         shape.checkpointing() ? "of one layer" : "of all layers, for backward",
         layers * tapeWidth() * rows * e());
-    add(
-        "layer inputs",
-        "kept of every layer",
-        (base.layers() + 1.0) * base.hidden() * rows * e());
+    add("layer inputs", "kept of every layer", (base.layers() + 1.0) * base.hidden() * rows * e());
     add("scratch", "of one layer, forward and backward", scratch());
   }
 
@@ -191,7 +188,10 @@ final class MemoryModel {
   private double scratch() {
     double widest = Math.max(base.intermediate(), Math.max(base.qWidth(), base.hidden()));
     double width =
-        3.0 * base.hidden() + 2.0 * base.intermediate() + 2.0 * base.qWidth() + 2.0 * base.kvWidth();
+        3.0 * base.hidden()
+            + 2.0 * base.intermediate()
+            + 2.0 * base.qWidth()
+            + 2.0 * base.kvWidth();
     width += shape.checkpointing() ? base.hidden() : 0;
     width += dora() && !shape.dropout() ? 2.0 * base.intermediate() : 0;
     width += dora() && shape.dropout() ? 2 * widest : 0;
@@ -206,7 +206,8 @@ final class MemoryModel {
 
   private void logits() {
     double chunk = Math.min(shape.lossChunk(), trainedRows);
-    double bytes = chunk * base.vocab() * (e() + (e() == 2 ? 4 : 0)) + 4 * chunk * base.hidden() * e();
+    double bytes =
+        chunk * base.vocab() * (e() + (e() == 2 ? 4 : 0)) + 4 * chunk * base.hidden() * e();
     add("logits", "of " + (long) chunk + " rows at a time", bytes);
   }
 }

@@ -71,7 +71,8 @@ public record PlanChange(
     }
     if (s.maxSeqLength() > 256) {
       all.put(
-          "--max-seq-length " + s.maxSeqLength() / 2, plan.with(s.withLength(s.maxSeqLength() / 2)));
+          "--max-seq-length " + s.maxSeqLength() / 2,
+          plan.with(s.withLength(s.maxSeqLength() / 2)));
     }
     if (plan.base().linear().isFloat() && s.method() != TrainMethod.FULL) {
       all.put("a base file in 4 bits", plan.over(inFourBits(plan.base())));
@@ -81,30 +82,40 @@ public record PlanChange(
 
   private static BaseShape inFourBits(BaseShape b) {
     return new BaseShape(
-        b.name(), b.layers(), b.hidden(), b.intermediate(), b.heads(), b.qWidth(), b.kvWidth(),
-        b.vocab(), b.tiedHead(), b.qkNorm(), BaseForm.Q4_1, BaseForm.Q4_1, BaseForm.Q8_0);
+        b.name(),
+        b.layers(),
+        b.hidden(),
+        b.intermediate(),
+        b.heads(),
+        b.qWidth(),
+        b.kvWidth(),
+        b.vocab(),
+        b.tiedHead(),
+        b.qkNorm(),
+        BaseForm.Q4_1,
+        BaseForm.Q4_1,
+        BaseForm.Q8_0);
   }
 
+  /** Goes by the order of the candidates, not by time, so that a resumed run chooses the same. */
   static TrainPlan fitted(TrainPlan plan, long limitBytes) {
     TrainPlan now = plan;
     while (!now.fits(limitBytes)) {
       TrainPlan before = now;
-      PlanChange next = null;
-      for (PlanChange change : of(before)) {
-        boolean allowed = change.sameResult || change.flags.equals("--optimizer adamw8bit");
-        if (allowed && (next == null || !next.then.fits(limitBytes) && change.then.fits(limitBytes))) {
-          next = change;
-        }
+      List<TrainPlan> leaner = new ArrayList<>(candidates(before, true).values());
+      if (!before.shape().eightBit()) {
+        leaner.add(before.with(before.shape().withState(true, before.shape().paged())));
       }
-      if (next == null) {
+      leaner.removeIf(then -> before.peakBytes() - then.peakBytes() < WORTH_BYTES);
+      if (leaner.isEmpty()) {
         return now;
       }
-      now = next.then;
+      now = leaner.stream().filter(then -> then.fits(limitBytes)).findFirst().orElse(leaner.get(0));
     }
     return now;
   }
 
-  /** {@code --checkpointing   saves 431 MiB, 1.3 times the time}. */
+  /** {@code --checkpointing saves 431 MiB, 1.3 times the time}. */
   public String text() {
     String time =
         Math.abs(timeFactor - 1) < 0.05

@@ -62,12 +62,24 @@ public final class SizeTable {
 
   private static TrainPlan plan(BaseShape base, Row row, TrainMethod method) {
     AdapterSpec adapter =
-        new AdapterSpec(
-            method, 16, 32, 0, List.of("all-linear"), Map.of(), Map.of(), List.of());
+        new AdapterSpec(method, 16, 32, 0, List.of("all-linear"), Map.of(), Map.of(), List.of());
     TrainShape shape =
         new TrainShape(
-            method, Targets.ranks(adapter, base), 0, false, row.computeBytes, true, 256, true,
-            false, 1, 16, LENGTH, false, 1, 0);
+            method,
+            Targets.ranks(adapter, base),
+            0,
+            false,
+            row.computeBytes,
+            true,
+            256,
+            true,
+            false,
+            1,
+            16,
+            LENGTH,
+            false,
+            1,
+            0);
     return TrainPlan.of(
         base, shape, DataShape.full(16, LENGTH), MachineRate.assumed(row.computeBytes));
   }

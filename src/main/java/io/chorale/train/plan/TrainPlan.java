@@ -36,10 +36,13 @@ public record TrainPlan(
     DataShape cut = data.cutTo(shape.maxSeqLength());
     List<MemoryItem> items = MemoryModel.items(base, shape, cut);
     double batch = Math.max(1, WorkModel.averageBatch(shape, cut));
-    double batches = shape.packing() ? cut.tokens() / batch : (double) cut.lengths().length / shape.batchSize();
+    double batches =
+        shape.packing() ? cut.tokens() / batch : (double) cut.lengths().length / shape.batchSize();
     double stepsOfEpoch = Math.max(1, Math.ceil(Math.ceil(batches) / shape.gradAccum()));
     double steps =
-        shape.maxSteps() > 0 ? shape.maxSteps() : Math.max(1, Math.ceil(stepsOfEpoch * shape.epochs()));
+        shape.maxSteps() > 0
+            ? shape.maxSteps()
+            : Math.max(1, Math.ceil(stepsOfEpoch * shape.epochs()));
     double epochs = shape.maxSteps() > 0 ? steps / stepsOfEpoch : shape.epochs();
     double once =
         WorkModel.trainFlops(base, shape, cut) / (rate.flops() * EFFICIENCY)

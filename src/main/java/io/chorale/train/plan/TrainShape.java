@@ -47,37 +47,115 @@ public record TrainShape(
 
   TrainShape withBatch(int size, int accumulated) {
     return new TrainShape(
-        method, ranks, savedWeights, dropout, computeBytes, checkpointing, lossChunk, eightBit,
-        paged, size, accumulated, maxSeqLength, packing, epochs, maxSteps);
+        method,
+        ranks,
+        savedWeights,
+        dropout,
+        computeBytes,
+        checkpointing,
+        lossChunk,
+        eightBit,
+        paged,
+        size,
+        accumulated,
+        maxSeqLength,
+        packing,
+        epochs,
+        maxSteps);
   }
 
   TrainShape withCheckpointing() {
     return new TrainShape(
-        method, ranks, savedWeights, dropout, computeBytes, true, lossChunk, eightBit, paged,
-        batchSize, gradAccum, maxSeqLength, packing, epochs, maxSteps);
+        method,
+        ranks,
+        savedWeights,
+        dropout,
+        computeBytes,
+        true,
+        lossChunk,
+        eightBit,
+        paged,
+        batchSize,
+        gradAccum,
+        maxSeqLength,
+        packing,
+        epochs,
+        maxSteps);
   }
 
   TrainShape withLossChunk(int rows) {
     return new TrainShape(
-        method, ranks, savedWeights, dropout, computeBytes, checkpointing, rows, eightBit, paged,
-        batchSize, gradAccum, maxSeqLength, packing, epochs, maxSteps);
+        method,
+        ranks,
+        savedWeights,
+        dropout,
+        computeBytes,
+        checkpointing,
+        rows,
+        eightBit,
+        paged,
+        batchSize,
+        gradAccum,
+        maxSeqLength,
+        packing,
+        epochs,
+        maxSteps);
   }
 
   TrainShape withState(boolean inEightBits, boolean inFile) {
     return new TrainShape(
-        method, ranks, savedWeights, dropout, computeBytes, checkpointing, lossChunk, inEightBits,
-        inFile, batchSize, gradAccum, maxSeqLength, packing, epochs, maxSteps);
+        method,
+        ranks,
+        savedWeights,
+        dropout,
+        computeBytes,
+        checkpointing,
+        lossChunk,
+        inEightBits,
+        inFile,
+        batchSize,
+        gradAccum,
+        maxSeqLength,
+        packing,
+        epochs,
+        maxSteps);
   }
 
   TrainShape withLength(int tokens) {
     return new TrainShape(
-        method, ranks, savedWeights, dropout, computeBytes, checkpointing, lossChunk, eightBit,
-        paged, batchSize, gradAccum, tokens, packing, epochs, maxSteps);
+        method,
+        ranks,
+        savedWeights,
+        dropout,
+        computeBytes,
+        checkpointing,
+        lossChunk,
+        eightBit,
+        paged,
+        batchSize,
+        gradAccum,
+        tokens,
+        packing,
+        epochs,
+        maxSteps);
   }
 
   TrainShape withCompute(int bytes) {
     return new TrainShape(
-        method, ranks, savedWeights, dropout, bytes, checkpointing, lossChunk, eightBit, paged,
-        batchSize, gradAccum, maxSeqLength, packing, epochs, maxSteps);
+        method,
+        ranks,
+        savedWeights,
+        dropout,
+        bytes,
+        checkpointing,
+        lossChunk,
+        eightBit,
+        paged,
+        batchSize,
+        gradAccum,
+        maxSeqLength,
+        packing,
+        epochs,
+        maxSteps);
   }
 }

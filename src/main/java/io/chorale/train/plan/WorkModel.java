@@ -31,8 +31,7 @@ final class WorkModel {
   /** FLOPs of one evaluation. */
   static double evaluationFlops(BaseShape base, DataShape data) {
     return data.evaluated()
-        * (2.0 * base.linearWeights()
-            + 2.0 * base.vocab() * base.hidden() * data.trainedShare());
+        * (2.0 * base.linearWeights() + 2.0 * base.vocab() * base.hidden() * data.trainedShare());
   }
 
   /** Of the forward pass: scores and sums, over the tiles that a causal mask leaves. */

@@ -18,7 +18,18 @@ class TrainPlanTest {
 
   private static BaseShape smol(BaseForm form) {
     return new BaseShape(
-        "SmolLM2-135M", 30, 576, 1536, 9, 576, 192, 49152, true, false, form, form,
+        "SmolLM2-135M",
+        30,
+        576,
+        1536,
+        9,
+        576,
+        192,
+        49152,
+        true,
+        false,
+        form,
+        form,
         form.isFloat() ? form : BaseForm.Q4_1);
   }
 
@@ -31,8 +42,21 @@ class TrainPlanTest {
     AdapterSpec spec =
         new AdapterSpec(method, 16, 32, 0, List.of("all-linear"), Map.of(), Map.of(), List.of());
     return new TrainShape(
-        method, Targets.ranks(spec, base), 0, false, computeBytes, false, 256, false, false, 4, 4,
-        512, false, 3, 0);
+        method,
+        Targets.ranks(spec, base),
+        0,
+        false,
+        computeBytes,
+        false,
+        256,
+        false,
+        false,
+        4,
+        4,
+        512,
+        false,
+        3,
+        0);
   }
 
   private static TrainPlan plan(BaseForm form, TrainMethod method, int computeBytes) {
@@ -182,7 +206,8 @@ class TrainPlanTest {
     for (String size : List.of("135M", "360M", "1.7B", "7B", "8B", "13B", "70B", "400B")) {
       // Given
       double wanted =
-          Double.parseDouble(size.substring(0, size.length() - 1)) * (size.endsWith("M") ? 1e6 : 1e9);
+          Double.parseDouble(size.substring(0, size.length() - 1))
+              * (size.endsWith("M") ? 1e6 : 1e9);
       // When
       double had = BaseShape.ofParameters(size, BaseForm.F32, BaseForm.F32).parameters();
       // Then

@@ -116,8 +116,8 @@ final class LossJudge {
   }
 
   /**
-   * At the last step the loss still falls clearly, and where it can be told, held-out loss with it: the
-   * run stops too early.
+   * At the last step the loss still falls clearly, and where it can be told, held-out loss with it:
+   * the run stops too early.
    */
   private void underfitting(int step, double epoch, EvalJudge evals) {
     int n = losses.size();

@@ -25,7 +25,8 @@ class TensorBoardFileTest {
   static void writeRun(Path folder) throws IOException {
     try (TensorBoardFile file = TensorBoardFile.create(folder, 0, TIME_MS)) {
       for (int s = 1; s <= 4; s++) {
-        file.write(new Step(s, s / 4.0, 3.0 / s, 1e-4 * s, 0.5 / s, 100, 90, 50, 1L << 30), TIME_MS + s);
+        file.write(
+            new Step(s, s / 4.0, 3.0 / s, 1e-4 * s, 0.5 / s, 100, 90, 50, 1L << 30), TIME_MS + s);
       }
       file.write(new Evaluated(4, 1, 1.25, true, 9), TIME_MS + 5);
     }

@@ -110,7 +110,8 @@ class RunWatchTest {
     // Then
     String html = Files.readString(folder.resolve("report.html"));
     assertFalse(html.contains("<script"), "a script of the data got in");
-    assertFalse(Pattern.compile("(src|href)=|url\\((?!#)|@import|NaN \\d|https?:").matcher(html).find());
+    assertFalse(
+        Pattern.compile("(src|href)=|url\\((?!#)|@import|NaN \\d|https?:").matcher(html).find());
     String xml =
         html.replace("<!DOCTYPE html>", "")
             .replaceAll("<meta ([^>]*)>", "<meta $1/>")
@@ -134,7 +135,8 @@ class RunWatchTest {
     // Then
     String html = Files.readString(folder.resolve("report.html"));
     assertTrue(
-        html.contains("./chorale train \\\n  --data &#39;it&#39;\\&#39;&#39;s mine.jsonl&#39; \\\n  --lr 0.0002</pre>"),
+        html.contains(
+            "./chorale train \\\n  --data &#39;it&#39;\\&#39;&#39;s mine.jsonl&#39; \\\n  --lr 0.0002</pre>"),
         html.substring(html.indexOf("Run it again")));
   }
 

@@ -77,7 +77,8 @@ class RunScreenTest {
     assertTrue(all.contains("50.0 %  step 5/10  epoch 0.50"), all);
     assertTrue(all.contains("elapsed 0:05   left 0:05   1.00 s/step"), all);
     assertTrue(all.contains("500 tokens/s, 300 of them trained"), all);
-    assertTrue(all.contains("memory 1.00 GiB now, 1.00 GiB peak, planned 2.00 GiB (50 % of it)"), all);
+    assertTrue(
+        all.contains("memory 1.00 GiB now, 1.00 GiB peak, planned 2.00 GiB (50 % of it)"), all);
     assertFalse(all.contains("step 4/10"), all);
   }
 
@@ -157,7 +158,8 @@ class RunScreenTest {
     assertFalse(all.contains("\033"), all);
     assertTrue(all.lines().count() <= 14, all);
     assertTrue(all.contains("step 100/100"), all);
-    assertTrue(all.endsWith("done after step 100, 1:40, peak memory 1.00 GiB, in adapters/legal\n"), all);
+    assertTrue(
+        all.endsWith("done after step 100, 1:40, peak memory 1.00 GiB, in adapters/legal\n"), all);
     assertTrue(all.chars().allMatch(c -> c < 128), all);
   }
 

@@ -30,7 +30,9 @@ class VerdictsTest {
           Curves.judge(
               Curves.run(
                   total,
-                  s -> Math.max(0.01, Curves.falling(start, end, s, total) + Curves.noise(random, sigma)),
+                  s ->
+                      Math.max(
+                          0.01, Curves.falling(start, end, s, total) + Curves.noise(random, sigma)),
                   s -> Curves.falling(start, end, s, total) * (1 + 0.004 * random.nextGaussian())));
       // Then
       assertEquals(List.of(), verdicts, "seed " + seed);
@@ -50,7 +52,9 @@ class VerdictsTest {
               Curves.run(
                   total,
                   s ->
-                      (s < turn ? Curves.falling(2.5, 1.6, s, total) : 1.6 + 6.0 * (s - turn) / turn)
+                      (s < turn
+                              ? Curves.falling(2.5, 1.6, s, total)
+                              : 1.6 + 6.0 * (s - turn) / turn)
                           + Curves.noise(random, 0.2),
                   null));
       // Then
@@ -67,8 +71,7 @@ class VerdictsTest {
     Random random = new Random(1);
     // When
     List<Verdict> verdicts =
-        Curves.judge(
-            Curves.run(100, s -> (s < 4 ? 2.3 : 8) + Curves.noise(random, 0.2), null));
+        Curves.judge(Curves.run(100, s -> (s < 4 ? 2.3 : 8) + Curves.noise(random, 0.2), null));
     // Then
     assertEquals(List.of(Kind.DIVERGING), Curves.raised(verdicts));
   }
@@ -81,7 +84,9 @@ class VerdictsTest {
     List<Verdict> verdicts =
         Curves.judge(
             Curves.run(
-                600, s -> 2.2 - (s < 300 ? 0 : (s - 300) / 300.0) + 0.03 * random.nextGaussian(), null));
+                600,
+                s -> 2.2 - (s < 300 ? 0 : (s - 300) / 300.0) + 0.03 * random.nextGaussian(),
+                null));
     // Then
     assertEquals(Kind.NOT_CONVERGING, verdicts.get(0).kind());
     assertTrue(verdicts.get(0).raised());
@@ -105,7 +110,8 @@ class VerdictsTest {
     // Then
     assertEquals(List.of(Kind.OVERFITTING), Curves.raised(verdicts));
     assertEquals(80, verdicts.get(0).evidence().get("bestStep"));
-    assertEquals(new Remedy("--epochs", "3", "2", "stop before the held-out loss rises"),
+    assertEquals(
+        new Remedy("--epochs", "3", "2", "stop before the held-out loss rises"),
         verdicts.get(0).remedies().get(0));
   }
 
