@@ -21,7 +21,8 @@ import org.jboss.logging.Logger;
  * @param addBos a raw prompt starts with {@code bosTokenId}
  * @param bosTokenId -1 if the model has none
  */
-public record BaseModel(Tokenizer tokenizer, ChatPrompt chatPrompt, boolean addBos, int bosTokenId) {
+public record BaseModel(
+    Tokenizer tokenizer, ChatPrompt chatPrompt, boolean addBos, int bosTokenId) {
   private static final Logger LOG = Logger.getLogger(BaseModel.class);
 
   /** Reads tokenizer and template. */

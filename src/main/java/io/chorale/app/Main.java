@@ -1,5 +1,6 @@
 package io.chorale.app;
 
+import io.chorale.app.train.PlanCommand;
 import io.chorale.app.train.TrainCommand;
 import io.quarkus.runtime.annotations.QuarkusMain;
 import java.io.PrintWriter;
@@ -21,7 +22,13 @@ import picocli.CommandLine.ScopeType;
     mixinStandardHelpOptions = true,
     versionProvider = Main.Version.class,
     scope = ScopeType.LOCAL,
-    subcommands = {ServeCommand.class, DataCommand.class, TrainCommand.class, MergeCommand.class},
+    subcommands = {
+      ServeCommand.class,
+      DataCommand.class,
+      PlanCommand.class,
+      TrainCommand.class,
+      MergeCommand.class
+    },
     footer = {
       "",
       "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 data check --strict found errors, 130 stopped.",

@@ -29,8 +29,7 @@ public final class Batches {
    * @param batchSize rows of a micro-batch; with packing, {@code batchSize * maxSeqLength} tokens
    *     are its bound instead
    */
-  public record Shape(
-      int batchSize, int gradAccum, boolean packing, int maxSeqLength, long seed) {}
+  public record Shape(int batchSize, int gradAccum, boolean packing, int maxSeqLength, long seed) {}
 
   /**
    * @throws IllegalArgumentException if there are no rows

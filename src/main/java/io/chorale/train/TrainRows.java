@@ -1,5 +1,6 @@
 package io.chorale.train;
 
+import io.chorale.train.data.ParsedRow;
 import io.chorale.train.data.RecordFormat;
 import io.chorale.train.data.Records;
 import io.chorale.train.data.SftData;
@@ -7,7 +8,6 @@ import io.chorale.train.data.SftEncoder;
 import io.chorale.train.data.SftExample;
 import io.chorale.train.data.read.Finding;
 import io.chorale.train.data.read.RawRow;
-import io.chorale.train.data.ParsedRow;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.file.Files;
@@ -58,8 +58,8 @@ public record TrainRows(
    * @throws IOException if a file cannot be read
    * @throws IllegalArgumentException as {@link Records#open}
    */
-  public static TrainRows load(
-      List<Path> files, Optional<RecordFormat> format, SftEncoder encoder) throws IOException {
+  public static TrainRows load(List<Path> files, Optional<RecordFormat> format, SftEncoder encoder)
+      throws IOException {
     List<SftExample> examples = new ArrayList<>();
     List<String> sources = new ArrayList<>();
     List<String> formats = new ArrayList<>();
@@ -100,8 +100,7 @@ public record TrainRows(
     if (row.conversation().isEmpty()) {
       return new Encoded(row.line(), findings, Optional.empty());
     }
-    SftData.Outcome outcome =
-        SftData.encode(file, row.line(), row.conversation().get(), encoder);
+    SftData.Outcome outcome = SftData.encode(file, row.line(), row.conversation().get(), encoder);
     findings.addAll(outcome.findings());
     return new Encoded(row.line(), findings, outcome.example());
   }
@@ -162,8 +161,7 @@ public record TrainRows(
     }
     return wanted
         ? new TrainRows(some, from, formats, List.of(), some.size(), sha256)
-        : new TrainRows(
-            some, from, formats, findings, rows - (out.length - some.size()), sha256);
+        : new TrainRows(some, from, formats, findings, rows - (out.length - some.size()), sha256);
   }
 
   /** 0 .. count-1 in an order that follows from the generator (Fisher and Yates). */

@@ -56,11 +56,9 @@ public final class Trainer {
     this.folder = setup.folder();
     this.listener = setup.listener();
     this.batches = batches(options, setup.rows());
-    this.gradients =
-        new StepGradients(model, setup.rows().examples(), options.loop().seed());
+    this.gradients = new StepGradients(model, setup.rows().examples(), options.loop().seed());
     this.samples =
-        new SampleAnswers(
-            model, setup.heldOut().orElse(setup.rows()).examples(), setup.base());
+        new SampleAnswers(model, setup.heldOut().orElse(setup.rows()).examples(), setup.base());
     this.totalSteps = steps(options, batches);
     TrainOptions.Optimization how = options.optimization();
     this.schedule = LrSchedule.of(how.schedule(), how.lr(), how.warmup(), totalSteps);
@@ -191,8 +189,8 @@ public final class Trainer {
     return patience > 0 && at.sinceBest() >= patience;
   }
 
-  private TrainFailure notFinite(
-      RunState at, StepGradients.Result step, List<PackedBatch> window) throws IOException {
+  private TrainFailure notFinite(RunState at, StepGradients.Result step, List<PackedBatch> window)
+      throws IOException {
     String what = Double.isFinite(step.loss()) ? "gradient" : "loss";
     List<String> sources =
         Arrays.stream(gradients.culprits(window, at.step()))
@@ -206,8 +204,7 @@ public final class Trainer {
                 at.step() + 1,
                 what,
                 String.join(", ", sources),
-                kept.map(c -> "the last checkpoint is " + c)
-                    .orElse("there is no checkpoint yet"));
+                kept.map(c -> "the last checkpoint is " + c).orElse("there is no checkpoint yet"));
     finished(at, message, folder.folder());
     return new TrainFailure(message);
   }
@@ -312,8 +309,7 @@ public final class Trainer {
     identity.put("training data", String.join(" ", setup.rows().sha256().values()));
     setup
         .heldOut()
-        .ifPresent(
-            rows -> identity.put("held-out data", String.join(" ", rows.sha256().values())));
+        .ifPresent(rows -> identity.put("held-out data", String.join(" ", rows.sha256().values())));
     return identity;
   }
 

@@ -29,6 +29,7 @@ class MainTest {
     assertEquals(0, code);
     assertTrue(out.toString().contains("  serve  "), out.toString());
     assertTrue(out.toString().contains("  train  "), out.toString());
+    assertTrue(out.toString().contains("  plan  "), out.toString());
   }
 
   @Test

@@ -21,8 +21,6 @@ final class DataSummary {
             rows.examples().size(),
             new DataReport.TokenCounts(
                 lengths, rows.trainedTokens(), rows.tokens(), rows.truncated()));
-    return report
-        .text(each)
-        .replace("--report lists all", "chorale data check --report lists all");
+    return report.text(each).replace("--report lists all", "chorale data check --report lists all");
   }
 }

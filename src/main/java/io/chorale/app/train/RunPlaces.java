@@ -89,8 +89,7 @@ final class RunPlaces {
     if (!options.saving().force()) {
       throw new UsageException(
           "%s holds a run up to %s; --resume goes on, --force starts again, --run-dir is another place"
-              .formatted(
-                  folder.folder(), checkpoints.get(checkpoints.size() - 1).getFileName()));
+              .formatted(folder.folder(), checkpoints.get(checkpoints.size() - 1).getFileName()));
     }
     folder.clear();
   }

@@ -21,13 +21,14 @@ import io.chorale.train.optim.AdamW;
 import io.chorale.train.optim.AdamW8bit;
 import io.chorale.train.optim.Optimizer;
 import io.chorale.train.optim.StateMemory;
+import io.chorale.train.plan.MachineRate;
+import io.chorale.train.plan.TrainPlan;
 import io.chorale.train.save.InitAdapter;
 import io.chorale.train.save.RunFolder;
 import io.chorale.train.watch.run.RunWatch;
 import io.chorale.train.watch.screen.RunScreen;
 import java.io.IOException;
 import java.io.PrintWriter;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.EnumMap;
 import java.util.List;
@@ -69,12 +70,14 @@ public final class TrainCommand implements Callable<Integer> {
     try (OpenedBase base = OpenedBase.open(path, options)) {
       options = withInitAdapter(options, base);
       List<TrainRows> rows = rows(options, base, out);
+      TrainPlan plan = plan(options, base, rows, out);
+      options = PlannedRun.adapted(options, plan);
       if (options.saving().dryRun()) {
         out.printf("dry run: %s is not trained%n", options.saving().name());
         out.flush();
         return 0;
       }
-      return train(options, base, rows, out);
+      return train(options, base, rows, plan);
     }
   }
 
@@ -170,18 +173,39 @@ public final class TrainCommand implements Callable<Integer> {
     return rows;
   }
 
-  private int train(TrainOptions options, OpenedBase base, List<TrainRows> rows, PrintWriter out)
+  /** The plan under --max-memory; printed. */
+  private static TrainPlan plan(
+      TrainOptions options, OpenedBase base, List<TrainRows> rows, PrintWriter out) {
+    Optional<TrainRows> heldOut = rows.stream().skip(1).findFirst();
+    int bytes = PlannedRun.computeBytes(options);
+    MachineRate rate =
+        options.machine().device().equals("cpu")
+            ? MachineRate.measure(bytes, threads(options))
+            : MachineRate.assumed(bytes);
+    TrainPlan plan =
+        PlannedRun.of(options, base.files(), PlannedRun.data(rows.get(0), heldOut), rate);
+    TrainPlan chosen = PlannedRun.within(plan, options);
+    out.print(chosen.text(PlannedRun.limitBytes(options)) + PlannedRun.changed(plan, chosen));
+    out.flush();
+    return chosen;
+  }
+
+  static int threads(TrainOptions options) {
+    int asked = options.machine().threads();
+    return asked > 0 ? asked : Runtime.getRuntime().availableProcessors();
+  }
+
+  private int train(TrainOptions options, OpenedBase base, List<TrainRows> rows, TrainPlan plan)
       throws IOException {
+    PrintWriter out = spec.commandLine().getOut();
     TrainOptions.Machine machine = options.machine();
-    int threads =
-        machine.threads() > 0 ? machine.threads() : Runtime.getRuntime().availableProcessors();
     Compute compute =
         new Compute(
             TorchDevice.parse(machine.device()),
             ComputeType.parse(machine.compute()),
             machine.checkpointing(),
             machine.lossChunk(),
-            threads);
+            threads(options));
     PrintWriter err = spec.commandLine().getErr();
     try (RunFolder folder = RunFolder.open(options.saving().runDir(), options.saving().limit());
         TrainableCausalLm model =
@@ -209,7 +233,7 @@ public final class TrainCommand implements Callable<Integer> {
                 base.forTrainer(options),
                 folder,
                 watch,
-                0);
+                plan.peakBytes());
         Trainer trainer = new Trainer(setup);
         try (StopOnSignal stop = new StopOnSignal(trainer)) {
           TrainOutcome outcome = trainer.run();
@@ -234,8 +258,7 @@ public final class TrainCommand implements Callable<Integer> {
   private static Optimizer optimizer(
       TrainOptions options, TrainableCausalLm model, RunFolder folder) throws IOException {
     TrainOptions.Optimization how = options.optimization();
-    StateMemory memory =
-        how.paged() ? StateMemory.paged(folder.scratch()) : StateMemory.inRam();
+    StateMemory memory = how.paged() ? StateMemory.paged(folder.scratch()) : StateMemory.inRam();
     return how.eightBit()
         ? new AdamW8bit(model.parameters(), how.adam(), memory)
         : new AdamW(model.parameters(), how.adam(), memory);

@@ -84,13 +84,14 @@ public final class ConfigYaml {
 
   private static String text(String key, JsonNode value) {
     if (!value.isValueNode() || value.isNull()) {
-      throw new IllegalArgumentException(
-          "%s is %s, wanted a plain value".formatted(key, value));
+      throw new IllegalArgumentException("%s is %s, wanted a plain value".formatted(key, value));
     }
     return value.asText();
   }
 
-  /** Every flag that has a value; {@code resume}, {@code force} and {@code dry-run} are left out. */
+  /**
+   * Every flag that has a value; {@code resume}, {@code force} and {@code dry-run} are left out.
+   */
   public static String write(FlagValues values) {
     ObjectMapper mapper = mapper();
     ObjectNode root = mapper.createObjectNode();

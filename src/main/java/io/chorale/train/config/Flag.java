@@ -66,11 +66,19 @@ public enum Flag {
   SEED(FlagType.whole(Long.MIN_VALUE, Long.MAX_VALUE), "42", "Of A, order, dropout, split."),
 
   CHECKPOINTING(
-      FlagType.SWITCH, "false", "Compute layers again for their gradients: less memory, more time."),
+      FlagType.SWITCH,
+      "false",
+      "Compute layers again for their gradients: less memory, more time."),
   LOSS_CHUNK(FlagType.whole(1, 1 << 20), "256", "Rows whose logits are in memory at once."),
   COMPUTE(FlagType.choice("auto", "f32", "bf16"), "auto", "auto: bf16 if the CPU has it."),
   DEVICE(FlagType.choice("cpu", "cuda"), "cpu", "Where to compute."),
   THREADS(FlagType.whole(0, 4096), "0", "0: one for each processor."),
+
+  MAX_MEMORY(
+      FlagType.TEXT,
+      null,
+      "Resident memory it may take, such as 2GiB; refuses or, with --fit, adapts."),
+  FIT(FlagType.SWITCH, "false", "Change flags until the plan fits in --max-memory."),
 
   EVAL_EVERY(FlagType.CADENCE, "epoch", "When to evaluate."),
   SAVE_EVERY(FlagType.CADENCE, "epoch", "When to write a checkpoint."),
@@ -123,7 +131,7 @@ public enum Flag {
     return switch (this) {
       case DATA, EVAL_DATA, MODEL, INIT_ADAPTER -> false; // held by their contents
       case NAME, OUT, RUN_DIR, FORCE, RESUME, DRY_RUN -> false;
-      case SAVE_EVERY, SAVE_LIMIT, SAMPLES, PAGED, THREADS -> false;
+      case SAVE_EVERY, SAVE_LIMIT, SAMPLES, PAGED, THREADS, MAX_MEMORY, FIT -> false;
       default -> true;
     };
   }

@@ -27,17 +27,14 @@ public final class FlagType {
           "epoch, never, or steps from 1",
           false,
           s ->
-              lower(s).matches("epoch|never")
-                  ? lower(s)
-                  : s.matches("[1-9][0-9]{0,8}") ? s : null);
+              lower(s).matches("epoch|never") ? lower(s) : s.matches("[1-9][0-9]{0,8}") ? s : null);
 
   private final String label;
   private final String wanted;
   private final boolean many;
   private final Function<String, String> normalize;
 
-  private FlagType(
-      String label, String wanted, boolean many, Function<String, String> normalize) {
+  private FlagType(String label, String wanted, boolean many, Function<String, String> normalize) {
     this.label = label;
     this.wanted = wanted;
     this.many = many;
@@ -144,8 +141,7 @@ public final class FlagType {
     for (String value : values) {
       String one = normalize.apply(value);
       if (one == null) {
-        throw new IllegalArgumentException(
-            "%s is '%s', wanted %s".formatted(flag, value, wanted));
+        throw new IllegalArgumentException("%s is '%s', wanted %s".formatted(flag, value, wanted));
       }
       normal.add(one);
     }

@@ -46,8 +46,7 @@ public record TrainOptions(
    * @param quantization as-is, none, nf4, nf4-dq or q4
    * @param initAdapter a PEFT folder to start from
    */
-  public record Baseline(
-      Optional<String> model, String quantization, Optional<Path> initAdapter) {}
+  public record Baseline(Optional<String> model, String quantization, Optional<Path> initAdapter) {}
 
   /**
    * How often.
@@ -172,8 +171,7 @@ public record TrainOptions(
         LrSchedule.Kind.parse(values.text(Flag.SCHEDULE)),
         values.number(Flag.WARMUP),
         values.number(Flag.MAX_GRAD_NORM),
-        AdamSettings.of(
-            values.number(Flag.WEIGHT_DECAY), values.number(Flag.LORA_PLUS_RATIO)),
+        AdamSettings.of(values.number(Flag.WEIGHT_DECAY), values.number(Flag.LORA_PLUS_RATIO)),
         values.text(Flag.OPTIMIZER).equals("adamw8bit"),
         values.on(Flag.PAGED));
   }

@@ -13,9 +13,7 @@ public final class Gradients {
 
   private Gradients() {}
 
-  /**
-   * Euclidean length over all parameters, summed in float64; not finite if any element is not.
-   */
+  /** Euclidean length over all parameters, summed in float64; not finite if any element is not. */
   public static double norm(List<Parameter> parameters) {
     double[] sums =
         IntStream.range(0, parameters.size())
@@ -31,8 +29,7 @@ public final class Gradients {
 
   private static double squares(Parameter parameter) {
     try (Scope scope = Scope.open()) {
-      Tensor grad =
-          parameter.grad().device().is_cpu() ? parameter.grad() : parameter.grad().cpu();
+      Tensor grad = parameter.grad().device().is_cpu() ? parameter.grad() : parameter.grad().cpu();
       FloatPointer values = grad.data_ptr_float();
       float[] run = new float[RUN];
       double sum = 0;

@@ -69,6 +69,8 @@ final class AdapterCard {
             result.allParameters(),
             full
                 ? "./chorale serve --model " + facts.name()
-                : "./chorale serve --adapter-root ..   # then ask for model \"" + facts.name() + "\"");
+                : "./chorale serve --adapter-root ..   # then ask for model \""
+                    + facts.name()
+                    + "\"");
   }
 }

@@ -60,8 +60,7 @@ public final class AdapterConfigJson {
     return best;
   }
 
-  static String of(
-      AdapterSpec spec, List<Resolved> modules, int layers, Map<String, String> base) {
+  static String of(AdapterSpec spec, List<Resolved> modules, int layers, Map<String, String> base) {
     Map<String, Object> config = new TreeMap<>();
     for (String absent :
         List.of(
@@ -85,8 +84,7 @@ public final class AdapterConfigJson {
             "velora_config")) {
       config.put(absent, null);
     }
-    for (String off :
-        List.of("ensure_weight_tying", "fan_in_fan_out", "lora_bias", "use_qalora")) {
+    for (String off : List.of("ensure_weight_tying", "fan_in_fan_out", "lora_bias", "use_qalora")) {
       config.put(off, false);
     }
     config.put("base_model_name_or_path", base.get("name"));
@@ -110,8 +108,7 @@ public final class AdapterConfigJson {
     config.put(
         "rank_pattern", pattern(modules, layers, m -> (Object) m.rank(), (Object) spec.rank()));
     config.put(
-        "alpha_pattern",
-        pattern(modules, layers, m -> number(m.alpha()), number(spec.alpha())));
+        "alpha_pattern", pattern(modules, layers, m -> number(m.alpha()), number(spec.alpha())));
     try {
       return new ObjectMapper()
               .enable(SerializationFeature.INDENT_OUTPUT)

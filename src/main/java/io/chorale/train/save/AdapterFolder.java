@@ -70,9 +70,7 @@ public final class AdapterFolder {
 
   private static String json(RunFacts facts) {
     try {
-      return new ObjectMapper()
-              .enable(SerializationFeature.INDENT_OUTPUT)
-              .writeValueAsString(facts)
+      return new ObjectMapper().enable(SerializationFeature.INDENT_OUTPUT).writeValueAsString(facts)
           + "\n";
     } catch (JsonProcessingException e) {
       throw new IllegalStateException("plain values can be written", e);

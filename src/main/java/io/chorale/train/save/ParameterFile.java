@@ -35,13 +35,10 @@ public final class ParameterFile {
    * @param half as F16, where what is too large becomes infinite; else F32
    * @throws IllegalStateException if a value is too large for F16, naming its parameter
    */
-  public static void write(Path file, List<Parameter> parameters, boolean half)
-      throws IOException {
+  public static void write(Path file, List<Parameter> parameters, boolean half) throws IOException {
     TensorType type = half ? TensorType.F16 : TensorType.F32;
     List<TensorFileOutput.Entry> entries =
-        parameters.stream()
-            .map(p -> new TensorFileOutput.Entry(p.key(), type, p.shape()))
-            .toList();
+        parameters.stream().map(p -> new TensorFileOutput.Entry(p.key(), type, p.shape())).toList();
     try (TensorFileOutput output =
         SafetensorsWriter.create(file, Map.of("format", "pt"), entries)) {
       for (Parameter parameter : parameters) {
@@ -89,8 +86,7 @@ public final class ParameterFile {
    * @throws IllegalArgumentException naming the tensor that is missing, of another shape or of no
    *     use; then some parameters may have changed
    */
-  public static void read(Path file, List<Parameter> parameters, boolean extra)
-      throws IOException {
+  public static void read(Path file, List<Parameter> parameters, boolean extra) throws IOException {
     try (SafetensorsFiles source = SafetensorsFiles.open(file)) {
       Set<String> unused = new TreeSet<>(source.names());
       unused.removeAll(parameters.stream().map(Parameter::key).collect(Collectors.toSet()));

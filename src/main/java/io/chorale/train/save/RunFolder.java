@@ -194,16 +194,14 @@ public final class RunFolder implements AutoCloseable {
       throw new IOException(
           "%s: its format is %d, wanted %d".formatted(checkpoint, document.format(), FORMAT));
     }
-    List<String> differences =
-        RunState.differences(document.configuration(), configuration);
+    List<String> differences = RunState.differences(document.configuration(), configuration);
     if (!differences.isEmpty()) {
       throw new IllegalArgumentException(
           "cannot resume from %s: %s; put that back, or start again with --force"
               .formatted(checkpoint, String.join("; ", differences)));
     }
     ParameterFile.read(checkpoint.resolve(PeftAdapterFiles.WEIGHTS), parameters, true);
-    OptimizerFile.read(
-        checkpoint.resolve(OPTIMIZER), optimizer, document.state().step());
+    OptimizerFile.read(checkpoint.resolve(OPTIMIZER), optimizer, document.state().step());
     return document.state();
   }
 

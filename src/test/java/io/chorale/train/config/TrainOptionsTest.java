@@ -73,8 +73,7 @@ class TrainOptionsTest {
         "eval-split    | 0.6     | --eval-split is '0.6', wanted a number from 0 to 0.5",
         "early-stopping| 3       | --early-stopping is 3 without held-out data",
       })
-  void valueOutOfItsBoundsIsRefusedWithFlagValueAndBound(
-      String key, String value, String wanted) {
+  void valueOutOfItsBoundsIsRefusedWithFlagValueAndBound(String key, String value, String wanted) {
     assertTrue(refusal(key, value).startsWith(wanted), refusal(key, value));
   }
 

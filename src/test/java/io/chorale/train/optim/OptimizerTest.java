@@ -162,10 +162,8 @@ class OptimizerTest {
   @Test
   void dynamicMapsAreBitsAndBytesBits() throws IOException {
     try (SafetensorsFiles golden = SafetensorsFiles.open(GOLDEN)) {
-      assertArrayEquals(
-          golden.tensor("map.signed").toFloats(), DynamicMap.SIGNED.values, 0f);
-      assertArrayEquals(
-          golden.tensor("map.unsigned").toFloats(), DynamicMap.UNSIGNED.values, 0f);
+      assertArrayEquals(golden.tensor("map.signed").toFloats(), DynamicMap.SIGNED.values, 0f);
+      assertArrayEquals(golden.tensor("map.unsigned").toFloats(), DynamicMap.UNSIGNED.values, 0f);
     }
   }
 
@@ -226,8 +224,7 @@ class OptimizerTest {
             LooseParameters.of("a", Kind.LORA_A, new float[] {0}, 1),
             LooseParameters.of("b", Kind.LORA_B, new float[] {0}, 1));
     parameters.forEach(p -> LooseParameters.grad(p, new float[] {1}));
-    try (Optimizer optimizer =
-        new AdamW(parameters, AdamSettings.of(0, 16), StateMemory.inRam())) {
+    try (Optimizer optimizer = new AdamW(parameters, AdamSettings.of(0, 16), StateMemory.inRam())) {
       // When
       optimizer.step(LR, 1f);
     }

@@ -46,8 +46,7 @@ public final class RunScreen implements TrainListener, AutoCloseable {
    * @param width in characters
    * @param unicode the writer's character set has block elements
    */
-  RunScreen(
-      PrintWriter out, boolean inPlace, int width, boolean unicode, LongSupplier clockMs) {
+  RunScreen(PrintWriter out, boolean inPlace, int width, boolean unicode, LongSupplier clockMs) {
     this.out = out;
     this.inPlace = inPlace;
     this.width = width;

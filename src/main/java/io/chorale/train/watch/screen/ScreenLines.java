@@ -141,9 +141,7 @@ final class ScreenLines {
             + (step == null ? "" : format("  epoch %.2f", step.epoch()));
     int room = Math.max(5, Math.min(50, width - after.length()));
     int full = (int) Math.min(room, Math.round(share * room));
-    return (unicode ? "█" : "#").repeat(full)
-        + (unicode ? "░" : ".").repeat(room - full)
-        + after;
+    return (unicode ? "█" : "#").repeat(full) + (unicode ? "░" : ".").repeat(room - full) + after;
   }
 
   private String times(long nowMs) {

@@ -46,7 +46,7 @@ final class LossJudge {
   }
 
   /**
-   * The median of the last window lies above the lowest such median by more than five of its
+   * The median of the last window lies above the lowest such median by more than seven of its
    * standard errors (and 15 %); or above whatever the first three steps had, by four standard
    * deviations of one step (at least 1 nat), which also tells a run that was lost at once.
    */
@@ -62,7 +62,7 @@ final class LossJudge {
       bestStep = step;
     }
     double noise = losses.noise(n - 200, n);
-    double fromBest = Math.max(0.15 * best + 0.15, 5 * MEDIAN_ERROR * noise / Math.sqrt(window));
+    double fromBest = Math.max(0.15 * best + 0.15, 7 * MEDIAN_ERROR * noise / Math.sqrt(window));
     double start = losses.max(0, 3);
     double fromStart = Math.max(1, 4 * losses.noise(0, n));
     boolean bad = now > best + fromBest || now > start + fromStart;
@@ -116,17 +116,17 @@ final class LossJudge {
   }
 
   /**
-   * Near the end the loss still falls clearly, and where it can be told, held-out loss with it: the
-   * run stops too early.
+   * At the last step the loss still falls clearly, and where it can be told, held-out loss with it:
+   * the run stops too early.
    */
   private void underfitting(int step, double epoch, EvalJudge evals) {
     int n = losses.size();
-    if (step < Math.ceil(0.95 * totalSteps) || n < 30) {
+    if (step < totalSteps || n < 40) {
       return;
     }
     int third = n / 3;
     Change c = change(n - 2 * third, n - third, n, third);
-    boolean falling = c.before - c.after - 2 * c.error > 0.03 * c.before;
+    boolean falling = c.before - c.after - 3 * c.error > 0.03 * c.before;
     // A later epoch's training loss also falls because rows are known by then.
     boolean generalises = evals.any() ? evals.stillFalling(step) : epoch <= 1.05;
     bench.observe(
