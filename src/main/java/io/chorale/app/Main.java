@@ -1,5 +1,6 @@
 package io.chorale.app;
 
+import io.chorale.app.adapter.ConvertCommand;
 import io.chorale.app.train.PlanCommand;
 import io.chorale.app.train.TrainCommand;
 import io.quarkus.runtime.annotations.QuarkusMain;
@@ -27,7 +28,8 @@ import picocli.CommandLine.ScopeType;
       DataCommand.class,
       PlanCommand.class,
       TrainCommand.class,
-      MergeCommand.class
+      MergeCommand.class,
+      ConvertCommand.class
     },
     footer = {
       "",

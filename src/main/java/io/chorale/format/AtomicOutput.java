@@ -1,4 +1,4 @@
-package io.chorale.train.merge;
+package io.chorale.format;
 
 import java.io.IOException;
 import java.nio.channels.FileChannel;
@@ -15,17 +15,18 @@ import java.util.stream.Stream;
  * beside it under a name of its own, forced to the disk, then renamed. A killed process leaves only
  * the unfinished neighbour, {@code .NAME.unfinished-PID}. One thread.
  */
-final class AtomicOutput implements AutoCloseable {
+public final class AtomicOutput implements AutoCloseable {
   private final Path target;
   private final Path unfinished;
   private final boolean folder;
   private final boolean force;
 
   /**
-   * @param force replace what is there; a folder only if it is a model folder of plain files
+   * @param force replace what is there; a folder only if it is a model's or adapter's folder of
+   *     plain files
    * @throws IOException if there is something and it may not be replaced, or too little space
    */
-  AtomicOutput(Path out, boolean folder, boolean force, long bytes) throws IOException {
+  public AtomicOutput(Path out, boolean folder, boolean force, long bytes) throws IOException {
     this.target = out.toAbsolutePath().normalize();
     this.folder = folder;
     this.force = force;
@@ -61,7 +62,7 @@ final class AtomicOutput implements AutoCloseable {
     if (folder && !replaceable()) {
       throw new IOException(
           target
-              + " holds other things than one model's files and is not replaced; choose another folder");
+              + " holds other things than one model's or adapter's files and is not replaced; choose another folder");
     }
   }
 
@@ -71,7 +72,9 @@ final class AtomicOutput implements AutoCloseable {
 
   private boolean replaceable() throws IOException {
     List<Path> children = children(target);
-    boolean model = children.stream().anyMatch(c -> c.endsWith("config.json"));
+    boolean model =
+        children.stream()
+            .anyMatch(c -> c.endsWith("config.json") || c.endsWith("adapter_config.json"));
     return children.isEmpty() || model && children.stream().allMatch(Files::isRegularFile);
   }
 
@@ -82,12 +85,12 @@ final class AtomicOutput implements AutoCloseable {
   }
 
   /** Where to write: the file, or the folder, which is there and empty. */
-  Path path() {
+  public Path path() {
     return unfinished;
   }
 
   /** Puts it under its name. */
-  void publish() throws IOException {
+  public void publish() throws IOException {
     Path old = target.resolveSibling(unfinished.getFileName() + "-old");
     if (folder) {
       for (Path file : children(unfinished)) {
