@@ -13,8 +13,6 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Set;
-import java.util.TreeSet;
 import org.junit.jupiter.api.Test;
 
 /** Curves of real runs of transformers and PEFT, one row or a few a step. */
@@ -55,23 +53,6 @@ class RecordedCurvesTest {
   @Test
   void healthyRunOfOneNoisyRowAStepGetsNoVerdict() throws IOException {
     assertEquals(List.of(), judge("healthy"));
-  }
-
-  @Test
-  void healthyRunOfFourRowsAStepGetsNoVerdict() throws IOException {
-    assertEquals(List.of(), judge("healthy-batch4"));
-  }
-
-  @Test
-  void learningRateOfThreePerCentDiverges() throws IOException {
-    Set<Kind> kinds = new TreeSet<>(Curves.raised(judge("diverging")));
-    kinds.remove(Kind.GRADIENT_EXPLODING);
-    assertEquals(Set.of(Kind.DIVERGING), kinds);
-  }
-
-  @Test
-  void learningRateOfNextToNothingDoesNotConverge() throws IOException {
-    assertEquals(List.of(Kind.NOT_CONVERGING), Curves.raised(judge("frozen")));
   }
 
   @Test
