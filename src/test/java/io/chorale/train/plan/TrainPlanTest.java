@@ -214,4 +214,46 @@ class TrainPlanTest {
       assertEquals(1, had / wanted, 0.12, size);
     }
   }
+
+  /**
+   * A run of SmolLM2-135M and the peak that its process had (VmHWM), one AVX-512 machine.
+   *
+   * @param rows of the one micro-batch
+   */
+  private record Measured(
+      BaseForm file, BaseForm linear, BaseForm table, int computeBytes, int rows,
+      boolean checkpointing, boolean dropout, int peakMib) {}
+
+  private static final List<Measured> MEASURED =
+      List.of(
+          new Measured(BaseForm.Q4_1, BaseForm.Q4_1, BaseForm.Q8_0, 4, 305, false, false, 1075),
+          new Measured(BaseForm.F32, BaseForm.F32, BaseForm.F32, 4, 305, false, false, 1325),
+          new Measured(BaseForm.Q4_1, BaseForm.Q4_1, BaseForm.Q8_0, 2, 817, false, false, 1108),
+          new Measured(BaseForm.Q4_1, BaseForm.Q4_1, BaseForm.Q8_0, 4, 817, true, false, 1058),
+          new Measured(BaseForm.F32, BaseForm.NF4, BaseForm.F32, 2, 512, false, true, 1351));
+
+  @Test
+  void predictionsAreWithinFifteenPercentOfMeasuredPeaks() {
+    for (Measured m : MEASURED) {
+      // Given
+      BaseShape base =
+          new BaseShape(
+              "SmolLM2-135M", 30, 576, 1536, 9, 576, 192, 49152, true, false, m.file, m.linear,
+              m.table);
+      AdapterSpec spec =
+          new AdapterSpec(
+              TrainMethod.LORA, 16, 32, 0, List.of("all-linear"), Map.of(), Map.of(), List.of());
+      TrainShape shape =
+          new TrainShape(
+              TrainMethod.LORA, Targets.ranks(spec, base), 0, m.dropout, m.computeBytes,
+              m.checkpointing, 256, false, false, 1, 1, m.rows, false, 1, 1);
+      // When
+      long peak =
+          TrainPlan.of(
+                  base, shape, DataShape.full(12, m.rows), MachineRate.assumed(m.computeBytes))
+              .peakBytes();
+      // Then
+      assertEquals(1, (double) peak / (m.peakMib * MIB), 0.15, m.toString());
+    }
+  }
 }
