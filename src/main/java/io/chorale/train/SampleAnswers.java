@@ -13,7 +13,7 @@ import java.util.function.Function;
  * prompt is computed anew for each, so answers are kept short.
  */
 final class SampleAnswers {
-  private static final int ANSWER_TOKENS = 32;
+  private static final int ANSWER_TOKENS = 24;
   private static final int PROMPT_TOKENS = 256;
 
   private final TrainableCausalLm model;

@@ -44,6 +44,7 @@ import picocli.CommandLine.Spec;
     name = "train",
     mixinStandardHelpOptions = true,
     sortOptions = false,
+    customSynopsis = "chorale train --data FILE --name NAME [FLAG]...",
     modelTransformer = TrainFlags.class,
     description = {
       "Train an adapter on a data file, on the 4-bit base that is served.",

@@ -86,7 +86,7 @@ public enum Flag {
   EARLY_STOPPING(
       FlagType.whole(0, 1000), "0", "Stop after so many evaluations without a better one; 0: not."),
   SAVE_DTYPE(FlagType.choice("f32", "f16"), "f32", "Of the adapter's weights."),
-  SAMPLES(FlagType.whole(0, 16), "2", "Rows answered before and after, for the report."),
+  SAMPLES(FlagType.whole(0, 16), "1", "Rows answered before and after, for the report."),
   RESUME(FlagType.PATH, null, "Go on from a checkpoint; without a value, from the last."),
   DRY_RUN(FlagType.SWITCH, "false", "Check everything, print the plan, train nothing.");
 

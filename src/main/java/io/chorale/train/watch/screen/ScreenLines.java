@@ -102,6 +102,11 @@ final class ScreenLines {
 
   /** All that matters of the newest step in one line. */
   String plain(long nowMs) {
+    if (step == null) {
+      return evaluated == null
+          ? "no step yet"
+          : format("eval %.4f before the first step", evaluated.loss());
+    }
     return format(
         "step %d/%d  epoch %.2f  loss %.4f  lr %.3g  grad %.3g  %.0f tok/s  %s  left %s%s",
         step.step(),
