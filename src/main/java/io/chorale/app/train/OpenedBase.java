@@ -36,18 +36,17 @@ record OpenedBase(Path path, BaseModelFiles files, BaseModel text) implements Au
     Quantization quantization =
         wanted.equals("as-is") ? Quantization.NONE : Quantization.parse(wanted);
     BaseModelFiles files = BaseModelFiles.open(path, quantization);
-    OpenedBase base = new OpenedBase(path, files, BaseModel.of(files));
     try {
-      base.check(options);
-      return base;
+      check(path, files, options);
+      return new OpenedBase(path, files, BaseModel.of(files));
     } catch (RuntimeException e) {
       files.close();
       throw e;
     }
   }
 
-  private void check(TrainOptions options) {
-    String had = weights();
+  private static void check(Path path, BaseModelFiles files, TrainOptions options) {
+    String had = weights(files);
     boolean isFloat = had.matches("F32|F16|BF16");
     String wanted = options.base().quantization();
     if (wanted.equals("none") && !isFloat) {
@@ -80,7 +79,7 @@ record OpenedBase(Path path, BaseModelFiles files, BaseModel text) implements Au
   }
 
   /** The format of the linear layers in memory. */
-  String weights() {
+  private static String weights(BaseModelFiles files) {
     return files.linear(new ModuleId(0, LoraTarget.Q_PROJ)).formatName();
   }
 
@@ -103,7 +102,7 @@ record OpenedBase(Path path, BaseModelFiles files, BaseModel text) implements Au
         new RunFacts.Base(
             name,
             files.fingerprint(),
-            weights(),
+            weights(files),
             files.chatTemplate().map(OpenedBase::sha256).orElse(""),
             options.data().promptForm().label()),
         path,
