@@ -18,8 +18,9 @@ import java.util.concurrent.atomic.AtomicBoolean;
 
 /**
  * Not a test: times forward and backward of a model and says where the time goes, by sampling the
- * stack. With one thread the times are the thread's own, fit for a busy machine. {@code TrainTimes MODEL f32|bf16 METHOD equal|ragged ITERATIONS [dropout [threads
- * [quantization]]]}, four sequences, rank 16 on all linear layers, every token trained.
+ * stack. With one thread the times are the thread's own, fit for a busy machine. {@code TrainTimes
+ * MODEL f32|bf16 METHOD equal|ragged ITERATIONS [dropout [threads [quantization]]]}, four
+ * sequences, rank 16 on all linear layers, every token trained.
  */
 final class TrainTimes {
   private static final int SEQUENCES = Integer.getInteger("sequences", 4);
@@ -34,8 +35,7 @@ final class TrainTimes {
     int iterations = Integer.parseInt(args[4]);
     float dropout = args.length > 5 ? Float.parseFloat(args[5]) : 0;
     int threads = args.length > 6 ? Integer.parseInt(args[6]) : 2;
-    Quantization quantization =
-        args.length > 7 ? Quantization.parse(args[7]) : Quantization.NONE;
+    Quantization quantization = args.length > 7 ? Quantization.parse(args[7]) : Quantization.NONE;
     boolean checkpointing = args.length > 8 && Boolean.parseBoolean(args[8]);
     AdapterSpec spec =
         new AdapterSpec(
@@ -45,7 +45,8 @@ final class TrainTimes {
     long opened = System.nanoTime();
     try (BaseModelFiles files = BaseModelFiles.open(Path.of(args[0]), quantization);
         TrainableCausalLm model = TrainableCausalLm.open(files, spec, compute, 1)) {
-      System.out.printf("opened in %d ms, base holds %d MiB%n", since(opened), model.baseBytes() >> 20);
+      System.out.printf(
+          "opened in %d ms, base holds %d MiB%n", since(opened), model.baseBytes() >> 20);
       memory("opened");
       double best = Double.MAX_VALUE;
       Map<String, Long> samples = new TreeMap<>();
@@ -82,7 +83,8 @@ final class TrainTimes {
       samples.entrySet().stream()
           .sorted((a, b) -> Long.compare(b.getValue(), a.getValue()))
           .limit(28)
-          .forEach(e -> System.out.printf("%5.1f %%  %s%n", 100.0 * e.getValue() / all, e.getKey()));
+          .forEach(
+              e -> System.out.printf("%5.1f %%  %s%n", 100.0 * e.getValue() / all, e.getKey()));
     }
   }
 
@@ -137,9 +139,16 @@ final class TrainTimes {
       out.append(stack[0].getMethodName());
     }
     for (StackTraceElement element : stack) {
-      if (element.getClassName().startsWith("io.chorale") && !element.getMethodName().contains("RowChunks") && own < 2) {
+      if (element.getClassName().startsWith("io.chorale")
+          && !element.getMethodName().contains("RowChunks")
+          && own < 2) {
         String name = element.getClassName();
-        out.append(" < ").append(name.substring(name.lastIndexOf('.') + 1)).append('.').append(element.getMethodName()).append(':').append(element.getLineNumber());
+        out.append(" < ")
+            .append(name.substring(name.lastIndexOf('.') + 1))
+            .append('.')
+            .append(element.getMethodName())
+            .append(':')
+            .append(element.getLineNumber());
         own++;
       }
     }
