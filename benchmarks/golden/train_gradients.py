@@ -5,7 +5,8 @@
 
 cases.json lists the cases: base, adapter options, sequences with targets (already shifted, -100 where no loss is taken), the sum of
 token losses of each sequence, and where NAME.safetensors.gz holds the adapter's values ("value.KEY") and the gradients of the sum
-over all sequences ("grad.KEY"), by PEFT's own keys. float32, eager attention, CPU, one sequence at a time, no dropout. Bases that
+over all sequences ("grad.KEY"), by PEFT's own keys. float32, eager attention, CPU, one sequence at a time, without dropout but for
+two cases, whose masks are made by SeededDropout. Bases that
 are quantized are float models with the dequantized weights (bitsandbytes' generic kernel, gguf-py). Of a whole weight's gradient (full
 fine-tuning, modules_to_save) every 6th row is stored ("rows.KEY") and the sum of every other row ("sum.KEY"); of a whole weight's value in
 modules_to_save only what was added to the base: 0.02 times every row's and every column's own number ("outer.KEY.0", "outer.KEY.1").
@@ -29,6 +30,7 @@ from transformers import AutoModelForCausalLM
 
 import model_files
 
+DROPOUT_SEED = 9
 LINEARS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 ALL = dict(r=4, lora_alpha=8, target_modules=LINEARS)
 
@@ -45,6 +47,8 @@ CASES = {
     "tied-modules-to-save": ("llama", dict(r=4, lora_alpha=8, target_modules=["v_proj"], modules_to_save=["embed_tokens"])),
     "embed-head": ("llama-untied", dict(r=4, lora_alpha=8, target_modules=["k_proj", "embed_tokens", "lm_head"])),
     "dora-embed-head": ("llama-untied", dict(r=4, lora_alpha=8, use_dora=True, target_modules=["embed_tokens", "lm_head", "up_proj"])),
+    "lora-dropout": ("llama", dict(ALL, lora_dropout=0.25)),
+    "dora-dropout": ("qwen2", dict(ALL, lora_dropout=0.25, use_dora=True)),
     "full": ("llama", None),
     "full-untied": ("llama-untied", None),
     "full-qwen2": ("qwen2", None),
@@ -119,6 +123,41 @@ def randomize(model, seed):
     return outer
 
 
+class SeededDropout(torch.nn.Module):
+    """nn.Dropout with a mask that follows from a seed: SplitMix64, 16 bits an element, over the packed rows."""
+
+    def __init__(self, rate, module):
+        super().__init__()
+        self.threshold, self.first = round((1 - rate) * 65536), 0
+        self.state = mix((mix((mix(DROPOUT_SEED) + module * 0x632BE59BD9B4E019) % 2**64)))
+
+    def forward(self, x):
+        n = x.shape[-1]
+        keep = [self.bits(i) < self.threshold for i in range(self.first * n, (self.first + x.shape[-2]) * n)]
+        return x * torch.tensor(keep).view(x.shape[-2:]) * (65536 / self.threshold)
+
+    def bits(self, i):
+        return mix((self.state + (i // 4 + 1) * 0x9E3779B97F4A7C15) % 2**64) >> 16 * (i % 4) & 0xFFFF
+
+
+def mix(z):
+    z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9 % 2**64
+    z = (z ^ z >> 27) * 0x94D049BB133111EB % 2**64
+    return z ^ z >> 31
+
+
+def fix_dropout(model):
+    out = []
+    for name, module in model.named_modules():
+        if isinstance(getattr(module, "lora_dropout", None), torch.nn.ModuleDict) and LINEARS.count(name.split(".")[-1]):
+            rate = getattr(module.lora_dropout["default"], "p", 0)
+            if rate:
+                index = int(name.split("layers.")[1].split(".")[0]) * 7 + LINEARS.index(name.split(".")[-1])
+                out.append(SeededDropout(rate, index))
+                module.lora_dropout["default"] = out[-1]
+    return out
+
+
 def keyed(model, full):
     """Trainable parameters by the name they are saved under."""
     if full:
@@ -139,15 +178,19 @@ def run(models, name):
     base, options = CASES[name]
     torch.manual_seed(0)
     model = load(models, base)
-    full, outer = options is None, {}
+    full, outer, dropouts = options is None, {}, []
     if full:
         model.requires_grad_(True)
     else:
-        model = get_peft_model(model, LoraConfig(task_type="CAUSAL_LM", lora_dropout=0.0, **options))
+        model = get_peft_model(model, LoraConfig(task_type="CAUSAL_LM", **options))
         outer = randomize(model, 77)
+        dropouts = fix_dropout(model)
     model.train()
-    losses = []
+    losses, first = [], 0
     for ids, targets in sequences():
+        for module in dropouts:
+            module.first = first
+        first += len(ids)
         logits = model(torch.tensor([ids])).logits[0]
         loss = torch.nn.functional.cross_entropy(logits, torch.tensor(targets), ignore_index=-100, reduction="sum")
         loss.backward()

@@ -20,6 +20,7 @@ final class TrainLinear implements AutoCloseable {
   private final Tensor bias;
   private final Parameter biasParameter;
   private final LowRank lora;
+  private Tensor held;
 
   /**
    * @param name on the tape, unique within a layer
@@ -62,14 +63,29 @@ final class TrainLinear implements AutoCloseable {
     }
   }
 
+  /** Keeps the dense weight over several products, until {@link #letGo}; in the caller's scope. */
+  void hold(Buffers work) {
+    held = weight(work, "held");
+  }
+
+  /** Gives the memory of {@link #hold} back. */
+  void letGo(Buffers work) {
+    held = null;
+    work.release("held");
+  }
+
   private Tensor weight(Buffers work) {
+    return held == null ? weight(work, "weight") : held;
+  }
+
+  private Tensor weight(Buffers work, String buffer) {
     if (whole == null) {
-      return base.dense(work, "weight");
+      return base.dense(work, buffer);
     }
     Tensor value = whole.value();
     return work.type() == ScalarType.Float
         ? value
-        : work.take("weight", value.size(0), value.size(1)).copy_(value);
+        : work.take(buffer, value.size(0), value.size(1)).copy_(value);
   }
 
   void forward(Pass pass, Tensor x, Tensor y) {

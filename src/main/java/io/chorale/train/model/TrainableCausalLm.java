@@ -12,6 +12,7 @@ import io.chorale.train.model.math.DropoutMask;
 import io.chorale.train.model.math.Rope;
 import io.chorale.train.model.math.SequenceAttention;
 import io.chorale.train.model.math.TokenLoss;
+import io.chorale.train.model.target.AdapterPlan;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -242,10 +243,11 @@ public final class TrainableCausalLm implements AutoCloseable {
         Tensor last = work.take("head.x", 1, base.hidden());
         finalNorm.forward(out.narrow(0, slice.rows() - 1, 1), last);
         Tensor logits = work.take("logits", 1, base.vocab());
+        head.hold(work);
         head.forward(pass, last, logits);
         float[] host = new float[base.vocab()];
         compute.device().read(logits.to(ScalarType.Float), host, 0, host.length);
-        work.release("weight");
+        head.letGo(work);
         return host;
       }
     }
@@ -309,12 +311,14 @@ public final class TrainableCausalLm implements AutoCloseable {
         dx.zero_();
       }
       double sum = 0;
+      head.hold(work); // once for all bands: decoding a head takes as long as several products
       for (int from = 0; from < rows.length; from += compute.lossChunkRows()) {
         try (Scope scope = Scope.open()) {
           int to = Math.min(rows.length, from + compute.lossChunkRows());
           sum += band(Arrays.copyOfRange(rows, from, to), out, gradScale, dx);
         }
       }
+      head.letGo(work);
       return sum;
     }
 

@@ -9,6 +9,7 @@ import io.chorale.tensor.TorchDevice;
 import io.chorale.train.model.Parameter.Kind;
 import io.chorale.train.model.math.Buffers;
 import io.chorale.train.model.math.DropoutMask;
+import io.chorale.train.model.target.AdapterPlan;
 import io.chorale.train.model.weight.FrozenWeight;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;

@@ -130,7 +130,7 @@ final class GoldenTraining {
         method,
         adapter.get("r").asInt(),
         (float) adapter.get("lora_alpha").asDouble(),
-        0,
+        (float) adapter.path("lora_dropout").asDouble(),
         strings(adapter.get("target_modules")),
         ranks,
         alphas,

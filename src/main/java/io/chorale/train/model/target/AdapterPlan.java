@@ -1,8 +1,10 @@
-package io.chorale.train.model;
+package io.chorale.train.model.target;
 
 import io.chorale.lora.LoraTarget;
 import io.chorale.lora.ModuleId;
 import io.chorale.model.ModelSpec;
+import io.chorale.train.model.AdapterSpec;
+import io.chorale.train.model.TrainMethod;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
@@ -20,20 +22,20 @@ import java.util.regex.PatternSyntaxException;
  * @param adapted in the model's order
  * @param saved modules trained whole
  */
-record AdapterPlan(Map<ModuleId, Placed> adapted, Set<ModuleId> saved) {
+public record AdapterPlan(Map<ModuleId, Placed> adapted, Set<ModuleId> saved) {
 
   /**
    * @param scaling alpha / rank, or alpha / sqrt(rank) for rsLoRA
    */
-  record Placed(int rank, float scaling) {}
+  public record Placed(int rank, float scaling) {}
 
   /** The module's full name in transformers. */
-  static String name(ModuleId id) {
+  public static String name(ModuleId id) {
     return id.target() == LoraTarget.LM_HEAD ? id.toString() : "model." + id;
   }
 
   /** Every adaptable module, in the model's order. */
-  static List<ModuleId> modules(ModelSpec spec) {
+  public static List<ModuleId> modules(ModelSpec spec) {
     List<ModuleId> all = new ArrayList<>();
     all.add(ModuleId.of(LoraTarget.EMBED_TOKENS));
     for (int layer = 0; layer < spec.layers(); layer++) {
@@ -50,7 +52,7 @@ record AdapterPlan(Map<ModuleId, Placed> adapted, Set<ModuleId> saved) {
   /**
    * @throws IllegalArgumentException naming what matches no module
    */
-  static AdapterPlan of(AdapterSpec adapter, ModelSpec spec) {
+  public static AdapterPlan of(AdapterSpec adapter, ModelSpec spec) {
     List<ModuleId> modules = modules(spec);
     Set<ModuleId> saved = saved(adapter, spec);
     Map<ModuleId, Placed> adapted = new LinkedHashMap<>();
