@@ -18,9 +18,9 @@ final class SampleAnswers {
 
   private final TrainableCausalLm model;
   private final List<SftExample> rows;
-  private final TrainSetup.Base base;
+  private final TrainSetup.Over base;
 
-  SampleAnswers(TrainableCausalLm model, List<SftExample> rows, TrainSetup.Base base) {
+  SampleAnswers(TrainableCausalLm model, List<SftExample> rows, TrainSetup.Over base) {
     this.model = model;
     this.rows = rows;
     this.base = base;

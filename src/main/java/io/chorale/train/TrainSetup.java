@@ -23,7 +23,7 @@ public record TrainSetup(
     Optimizer optimizer,
     TrainRows rows,
     Optional<TrainRows> heldOut,
-    Base base,
+    Over base,
     RunFolder folder,
     TrainListener listener,
     long plannedPeakBytes) {
@@ -38,8 +38,8 @@ public record TrainSetup(
    * @param endTokenIds any of them ends an answer
    * @param decode ids to text, for sample answers
    */
-  public record Base(
-      RunFacts.Base facts,
+  public record Over(
+      RunFacts.BaseFacts facts,
       Path folder,
       int layers,
       int[] canaryPrompt,

@@ -118,8 +118,8 @@ final class TinyRun implements AutoCloseable {
             optimizer,
             rows,
             heldOut,
-            new TrainSetup.Base(
-                new RunFacts.Base(
+            new TrainSetup.Over(
+                new RunFacts.BaseFacts(
                     "llama", files.fingerprint(), "F32", "none", "chat-template"),
                 base,
                 files.spec().layers(),

@@ -71,7 +71,7 @@ public final class PlanCommand implements Callable<Integer> {
     Path path =
         BaseModelStore.ofUser(Optional.empty(), System.getenv(), Progress.onStandardError())
             .bring(options.base().model());
-    try (OpenedBase base = OpenedBase.open(path, options)) {
+    try (OpenedModel base = OpenedModel.open(path, options)) {
       DataShape data = data(options, base);
       int bytes = PlannedRun.computeBytes(options);
       MachineRate rate =
@@ -104,7 +104,7 @@ public final class PlanCommand implements Callable<Integer> {
     }
   }
 
-  private DataShape data(TrainOptions options, OpenedBase base) throws IOException {
+  private DataShape data(TrainOptions options, OpenedModel base) throws IOException {
     if (options.data().files().equals(List.of(Path.of("none")))) {
       return DataShape.full(ASSUMED_ROWS, options.data().maxSeqLength());
     }

@@ -68,7 +68,7 @@ public final class TrainCommand implements Callable<Integer> {
     Path path =
         BaseModelStore.ofUser(Optional.empty(), System.getenv(), Progress.onStandardError())
             .bring(options.base().model());
-    try (OpenedBase base = OpenedBase.open(path, options)) {
+    try (OpenedModel base = OpenedModel.open(path, options)) {
       options = withInitAdapter(options, base);
       List<TrainRows> rows = rows(options, base, out);
       TrainPlan plan = plan(options, base, rows, out);
@@ -107,7 +107,7 @@ public final class TrainCommand implements Callable<Integer> {
   }
 
   /** An adapter that is trained on brings its own shape, which flags must not contradict. */
-  private TrainOptions withInitAdapter(TrainOptions options, OpenedBase base) throws IOException {
+  private TrainOptions withInitAdapter(TrainOptions options, OpenedModel base) throws IOException {
     if (options.base().initAdapter().isEmpty()) {
       return options;
     }
@@ -142,7 +142,7 @@ public final class TrainCommand implements Callable<Integer> {
   }
 
   /** Training rows, then held-out ones if there are; what was found is printed. */
-  private static List<TrainRows> rows(TrainOptions options, OpenedBase base, PrintWriter out)
+  private static List<TrainRows> rows(TrainOptions options, OpenedModel base, PrintWriter out)
       throws IOException {
     SftEncoder encoder;
     try {
@@ -176,7 +176,7 @@ public final class TrainCommand implements Callable<Integer> {
 
   /** The plan under --max-memory; printed. */
   private static TrainPlan plan(
-      TrainOptions options, OpenedBase base, List<TrainRows> rows, PrintWriter out) {
+      TrainOptions options, OpenedModel base, List<TrainRows> rows, PrintWriter out) {
     Optional<TrainRows> heldOut = rows.stream().skip(1).findFirst();
     int bytes = PlannedRun.computeBytes(options);
     MachineRate rate =
@@ -196,7 +196,7 @@ public final class TrainCommand implements Callable<Integer> {
     return asked > 0 ? asked : Runtime.getRuntime().availableProcessors();
   }
 
-  private int train(TrainOptions options, OpenedBase base, List<TrainRows> rows, TrainPlan plan)
+  private int train(TrainOptions options, OpenedModel base, List<TrainRows> rows, TrainPlan plan)
       throws IOException {
     PrintWriter out = spec.commandLine().getOut();
     TrainOptions.Machine machine = options.machine();

@@ -9,7 +9,6 @@ final class AdapterCard {
 
   static String text(RunFacts facts) {
     boolean full = facts.method().equals("full");
-    RunFacts.Result result = facts.result();
     return """
         ---
         base_model: %s
@@ -22,6 +21,32 @@ final class AdapterCard {
 
         %s of %s (%s), trained by Chorale.
 
+        %s
+        ```sh
+        %s
+        ```
+
+        Every flag of the run is in `chorale-config.yaml` (`./chorale train --config` takes it), hashes and
+        metrics are in `chorale.json`.
+        """
+        .formatted(
+            facts.base().name(),
+            full ? "transformers" : "peft",
+            facts.method(),
+            facts.name(),
+            full ? "Full fine-tuning" : facts.method().toUpperCase(Locale.ROOT) + " adapter",
+            facts.base().name(),
+            facts.base().quantization(),
+            table(facts),
+            full
+                ? "./chorale serve --model " + facts.name()
+                : "./chorale serve --adapter-root ..   # then ask for model \"" + facts.name() + "\"");
+  }
+
+  private static String table(RunFacts facts) {
+    RunFacts.Data data = facts.data();
+    RunFacts.Result result = facts.result();
+    return """
         | | |
         |---|---|
         | base fingerprint | `%s` |
@@ -32,45 +57,25 @@ final class AdapterCard {
         | training loss | %.4f |
         | held-out loss | %s |
         | trained parameters | %d of %d |
-
-        ```sh
-        %s
-        ```
-
-        Every flag of the run is in `chorale-config.yaml` (`./chorale train --config` takes it), hashes and metrics are in
-        `chorale.json`.
         """
         .formatted(
-            facts.base().name(),
-            full ? "transformers" : "peft",
-            facts.method(),
-            facts.name(),
-            full ? "Full fine-tuning" : facts.method().toUpperCase(Locale.ROOT) + " adapter",
-            facts.base().name(),
-            facts.base().quantization(),
             facts.base().fingerprint(),
-            facts.data().sha256().keySet().stream()
+            data.sha256().keySet().stream()
                 .map(name -> "`" + name + "`")
                 .collect(Collectors.joining(", ")),
-            facts.data().rows() - facts.data().dropped(),
-            facts.data().rows(),
-            facts.data().truncated(),
-            facts.data().evalRows(),
-            facts.data().tokens(),
-            facts.data().trainedTokens(),
+            data.rows() - data.dropped(),
+            data.rows(),
+            data.truncated(),
+            data.evalRows(),
+            data.tokens(),
+            data.trainedTokens(),
             result.steps(),
             result.step(),
             result.trainLoss(),
             result.evalLoss() == null
                 ? "none"
-                : "%.4f, before training %.4f"
-                    .formatted(result.evalLoss(), result.evalLossBefore()),
+                : "%.4f, before training %.4f".formatted(result.evalLoss(), result.evalLossBefore()),
             result.trainableParameters(),
-            result.allParameters(),
-            full
-                ? "./chorale serve --model " + facts.name()
-                : "./chorale serve --adapter-root ..   # then ask for model \""
-                    + facts.name()
-                    + "\"");
+            result.allParameters());
   }
 }

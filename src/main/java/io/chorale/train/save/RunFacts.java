@@ -17,7 +17,7 @@ public record RunFacts(
     int format,
     String name,
     String method,
-    Base base,
+    BaseFacts base,
     Data data,
     Result result,
     Canary canary,
@@ -28,7 +28,7 @@ public record RunFacts(
    * @param quantization of the linear layers in memory, such as Q4_1, NF4 or F32
    * @param chatTemplateSha256 empty without one
    */
-  public record Base(
+  public record BaseFacts(
       String name,
       String fingerprint,
       String quantization,

@@ -24,21 +24,21 @@ import java.util.HexFormat;
  *
  * @param text its tokenizer and template
  */
-record OpenedBase(Path path, BaseModelFiles files, BaseModel text) implements AutoCloseable {
+record OpenedModel(Path path, BaseModelFiles files, BaseModel text) implements AutoCloseable {
   /** Asked of every adapter, so that one server can be compared with another. */
   private static final String CANARY = "The first thing to know about a contract is that";
 
   /**
    * @throws UsageException if the base cannot be trained on as asked
    */
-  static OpenedBase open(Path path, TrainOptions options) throws IOException {
+  static OpenedModel open(Path path, TrainOptions options) throws IOException {
     String wanted = options.base().quantization();
     Quantization quantization =
         wanted.equals("as-is") ? Quantization.NONE : Quantization.parse(wanted);
     BaseModelFiles files = BaseModelFiles.open(path, quantization);
     try {
       check(path, files, options);
-      return new OpenedBase(path, files, BaseModel.of(files));
+      return new OpenedModel(path, files, BaseModel.of(files));
     } catch (RuntimeException e) {
       files.close();
       throw e;
@@ -95,15 +95,15 @@ record OpenedBase(Path path, BaseModelFiles files, BaseModel text) implements Au
   }
 
   /** What the trainer has to know. */
-  TrainSetup.Base forTrainer(TrainOptions options) {
+  TrainSetup.Over forTrainer(TrainOptions options) {
     String name =
         options.base().model().filter(m -> !Files.exists(Path.of(m))).orElse(files.spec().name());
-    return new TrainSetup.Base(
-        new RunFacts.Base(
+    return new TrainSetup.Over(
+        new RunFacts.BaseFacts(
             name,
             files.fingerprint(),
             weights(files),
-            files.chatTemplate().map(OpenedBase::sha256).orElse(""),
+            files.chatTemplate().map(OpenedModel::sha256).orElse(""),
             options.data().promptForm().label()),
         path,
         files.spec().layers(),
