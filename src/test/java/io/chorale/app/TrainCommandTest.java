@@ -48,16 +48,26 @@ class TrainCommandTest {
         new ArrayList<>(
             List.of(
                 "train",
-                "--data", data.toString(),
-                "--name", "tiny",
-                "--model", model.toString(),
-                "--out", folder.resolve("adapters/tiny").toString(),
-                "--run-dir", folder.resolve("runs/tiny").toString(),
-                "--compute", "f32",
-                "--threads", "1",
-                "--max-steps", "3",
-                "--batch-size", "2",
-                "--grad-accum", "1"));
+                "--data",
+                data.toString(),
+                "--name",
+                "tiny",
+                "--model",
+                model.toString(),
+                "--out",
+                folder.resolve("adapters/tiny").toString(),
+                "--run-dir",
+                folder.resolve("runs/tiny").toString(),
+                "--compute",
+                "f32",
+                "--threads",
+                "1",
+                "--max-steps",
+                "3",
+                "--batch-size",
+                "2",
+                "--grad-accum",
+                "1"));
     args.addAll(List.of(more));
     return Main.execute(
         new PrintWriter(out, true), new PrintWriter(err, true), args.toArray(String[]::new));
@@ -117,8 +127,7 @@ class TrainCommandTest {
   void nothingIsOverwrittenWithoutForce() throws IOException {
     // Given
     train();
-    byte[] first =
-        Files.readAllBytes(folder.resolve("adapters/tiny/adapter_model.safetensors"));
+    byte[] first = Files.readAllBytes(folder.resolve("adapters/tiny/adapter_model.safetensors"));
     // When
     int refused = train("--seed", "9");
     byte[] kept = Files.readAllBytes(folder.resolve("adapters/tiny/adapter_model.safetensors"));
@@ -130,8 +139,7 @@ class TrainCommandTest {
     assertEquals(0, forced, err.toString());
     assertFalse(
         java.util.Arrays.equals(
-            first,
-            Files.readAllBytes(folder.resolve("adapters/tiny/adapter_model.safetensors"))));
+            first, Files.readAllBytes(folder.resolve("adapters/tiny/adapter_model.safetensors"))));
   }
 
   @Test

@@ -111,8 +111,7 @@ class LossCurveTest {
             64,
             Runtime.getRuntime().availableProcessors());
     JsonNode settings = golden.settings();
-    try (TrainableCausalLm model =
-        TrainableCausalLm.open(files, golden.spec(method), compute, 0)) {
+    try (TrainableCausalLm model = TrainableCausalLm.open(files, golden.spec(method), compute, 0)) {
       model.parameters().forEach(LossCurveTest::setInitialA);
       LrSchedule schedule =
           LrSchedule.of(
@@ -140,7 +139,10 @@ class LossCurveTest {
 
   @ParameterizedTest
   @CsvSource({
-    "lora,LORA,NONE,1e-4", "rslora,RSLORA,NONE,1e-4", "dora,DORA,NONE,1e-3", "nf4,LORA,NF4,1e-3"
+    "lora,LORA,NONE,1e-4",
+    "rslora,RSLORA,NONE,1e-4",
+    "dora,DORA,NONE,1e-3",
+    "nf4,LORA,NF4,1e-3"
   })
   void fiftyStepsOfATinyModelAreTheStepsOfPeft(
       String curve, TrainMethod method, Quantization quantization, double bound)
@@ -156,11 +158,11 @@ class LossCurveTest {
   @RealModel
   void stepsOfSmolLm2AreTheStepsOfPeftOnItsDequantizedWeights() throws IOException {
     int steps = Integer.getInteger("chorale.curve.steps", 4);
-    for (String method : System.getProperty("chorale.curve.methods", "lora,rslora,dora").split(",")) {
+    for (String method :
+        System.getProperty("chorale.curve.methods", "lora,rslora,dora").split(",")) {
       Golden golden = Golden.read("curves-real.json", method);
       double bound = method.equals("dora") ? 1e-3 : 1e-4;
-      try (BaseModelFiles files =
-          BaseModelFiles.open(RealModelFile.path(), Quantization.NONE)) {
+      try (BaseModelFiles files = BaseModelFiles.open(RealModelFile.path(), Quantization.NONE)) {
         follow(golden, files, TrainMethod.parse(method), steps, new Bound(bound, 1e-3));
       }
     }

@@ -24,8 +24,7 @@ class ResumeTest {
   }
 
   /** A run that is asked to stop when it has made so many steps; -1: never. */
-  private TrainOutcome run(Path place, int stopAfter, String... keysAndValues)
-      throws IOException {
+  private TrainOutcome run(Path place, int stopAfter, String... keysAndValues) throws IOException {
     Map<Flag, List<String>> flags = TinyRun.flags(place, keysAndValues);
     TinyRun[] run = new TinyRun[1];
     run[0] =
@@ -105,8 +104,7 @@ class ResumeTest {
       e = assertThrows(IllegalArgumentException.class, other.trainer::run);
     }
     // Then
-    assertTrue(
-        e.getMessage().contains("training data was hash18, is hash17"), e.getMessage());
+    assertTrue(e.getMessage().contains("training data was hash18, is hash17"), e.getMessage());
   }
 
   @Test

@@ -105,8 +105,7 @@ final class TinyRun implements AutoCloseable {
     }
     folder = RunFolder.open(options.saving().runDir(), options.saving().limit());
     TrainOptions.Optimization how = options.optimization();
-    StateMemory memory =
-        how.paged() ? StateMemory.paged(folder.scratch()) : StateMemory.inRam();
+    StateMemory memory = how.paged() ? StateMemory.paged(folder.scratch()) : StateMemory.inRam();
     optimizer =
         how.eightBit()
             ? new AdamW8bit(model.parameters(), how.adam(), memory)

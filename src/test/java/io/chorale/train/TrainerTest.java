@@ -134,12 +134,18 @@ class TrainerTest {
     Map<Flag, List<String>> flags =
         TinyRun.flags(
             folder,
-            "max-steps", "12",
-            "eval-data", "held.jsonl",
-            "eval-every", "2",
-            "lr", "0.3",
-            "schedule", "constant",
-            "warmup", "0");
+            "max-steps",
+            "12",
+            "eval-data",
+            "held.jsonl",
+            "eval-every",
+            "2",
+            "lr",
+            "0.3",
+            "schedule",
+            "constant",
+            "warmup",
+            "0");
     try (TinyRun run =
         new TinyRun(flags, TinyRun.rows(18), Optional.of(TinyRun.rows(5)), e -> {})) {
       // When
@@ -173,13 +179,20 @@ class TrainerTest {
     Map<Flag, List<String>> flags =
         TinyRun.flags(
             folder,
-            "max-steps", "200",
-            "eval-data", "held.jsonl",
-            "eval-every", "1",
-            "early-stopping", "3",
-            "lr", "1",
-            "schedule", "constant",
-            "warmup", "0");
+            "max-steps",
+            "200",
+            "eval-data",
+            "held.jsonl",
+            "eval-every",
+            "1",
+            "early-stopping",
+            "3",
+            "lr",
+            "1",
+            "schedule",
+            "constant",
+            "warmup",
+            "0");
     try (TinyRun run =
         new TinyRun(flags, TinyRun.rows(18), Optional.of(TinyRun.rows(5)), e -> {})) {
       // When
@@ -244,7 +257,8 @@ class TrainerTest {
 
   @Test
   void adapterFromPeftIsTrainedOnFromItsOwnLogits() throws IOException {
-    for (String name : List.of("lora-all-linear", "dora", "rslora", "rank-pattern", "regex-targets")) {
+    for (String name :
+        List.of("lora-all-linear", "dora", "rslora", "rank-pattern", "regex-targets")) {
       // Given
       Path golden = Path.of("src/test/resources/golden/adapters").resolve(name);
       var spec = io.chorale.train.save.InitAdapter.spec(golden, 0f, "any");

@@ -40,7 +40,9 @@ final class AdapterCard {
             table(facts),
             full
                 ? "./chorale serve --model " + facts.name()
-                : "./chorale serve --adapter-root ..   # then ask for model \"" + facts.name() + "\"");
+                : "./chorale serve --adapter-root ..   # then ask for model \""
+                    + facts.name()
+                    + "\"");
   }
 
   private static String table(RunFacts facts) {
@@ -74,7 +76,8 @@ final class AdapterCard {
             result.trainLoss(),
             result.evalLoss() == null
                 ? "none"
-                : "%.4f, before training %.4f".formatted(result.evalLoss(), result.evalLossBefore()),
+                : "%.4f, before training %.4f"
+                    .formatted(result.evalLoss(), result.evalLossBefore()),
             result.trainableParameters(),
             result.allParameters());
   }

@@ -221,8 +221,14 @@ class TrainPlanTest {
    * @param rows of the one micro-batch
    */
   private record Measured(
-      BaseForm file, BaseForm linear, BaseForm table, int computeBytes, int rows,
-      boolean checkpointing, boolean dropout, int peakMib) {}
+      BaseForm file,
+      BaseForm linear,
+      BaseForm table,
+      int computeBytes,
+      int rows,
+      boolean checkpointing,
+      boolean dropout,
+      int peakMib) {}
 
   private static final List<Measured> MEASURED =
       List.of(
@@ -238,19 +244,42 @@ class TrainPlanTest {
       // Given
       BaseShape base =
           new BaseShape(
-              "SmolLM2-135M", 30, 576, 1536, 9, 576, 192, 49152, true, false, m.file, m.linear,
+              "SmolLM2-135M",
+              30,
+              576,
+              1536,
+              9,
+              576,
+              192,
+              49152,
+              true,
+              false,
+              m.file,
+              m.linear,
               m.table);
       AdapterSpec spec =
           new AdapterSpec(
               TrainMethod.LORA, 16, 32, 0, List.of("all-linear"), Map.of(), Map.of(), List.of());
       TrainShape shape =
           new TrainShape(
-              TrainMethod.LORA, Targets.ranks(spec, base), 0, m.dropout, m.computeBytes,
-              m.checkpointing, 256, false, false, 1, 1, m.rows, false, 1, 1);
+              TrainMethod.LORA,
+              Targets.ranks(spec, base),
+              0,
+              m.dropout,
+              m.computeBytes,
+              m.checkpointing,
+              256,
+              false,
+              false,
+              1,
+              1,
+              m.rows,
+              false,
+              1,
+              1);
       // When
       long peak =
-          TrainPlan.of(
-                  base, shape, DataShape.full(12, m.rows), MachineRate.assumed(m.computeBytes))
+          TrainPlan.of(base, shape, DataShape.full(12, m.rows), MachineRate.assumed(m.computeBytes))
               .peakBytes();
       // Then
       assertEquals(1, (double) peak / (m.peakMib * MIB), 0.15, m.toString());
