@@ -1,7 +1,10 @@
 package io.chorale.app;
 
 import io.chorale.app.adapter.ConvertCommand;
+import io.chorale.app.adapter.PushCommand;
 import io.chorale.app.eval.EvalCommand;
+import io.chorale.app.train.PlanCommand;
+import io.chorale.app.train.TrainCommand;
 import io.quarkus.runtime.annotations.QuarkusMain;
 import java.io.PrintWriter;
 import picocli.CommandLine;
@@ -25,13 +28,16 @@ import picocli.CommandLine.ScopeType;
     subcommands = {
       ServeCommand.class,
       DataCommand.class,
+      PlanCommand.class,
+      TrainCommand.class,
+      EvalCommand.class,
       MergeCommand.class,
       ConvertCommand.class,
-      EvalCommand.class
+      PushCommand.class
     },
     footer = {
       "",
-      "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 data check --strict found errors.",
+      "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 data check --strict found errors, 130 stopped.",
       "CHORALE_HEAP sets the Java heap (default 1g), JAVA_HOME the Java (17 or newer)."
     })
 public final class Main implements Runnable {
