@@ -121,12 +121,12 @@ final class LowRank implements AutoCloseable {
       return x;
     }
     Tensor dropped = pass.work().take("dropped", x.size(0), x.size(1));
-    pass.dropout().apply(x, dropped, seed(pass), pass.work());
-    return dropped;
+    return torch.mul_out(dropped, x, mask(pass, x));
   }
 
-  private long seed(Pass pass) {
-    return DropoutMask.mix(pass.dropoutSeed() + module * 0x632be59bd9b4e019L);
+  private Tensor mask(Pass pass, Tensor x) {
+    long seed = DropoutMask.mix(pass.dropoutSeed() + module * 0x632be59bd9b4e019L);
+    return pass.dropout().make(x.size(0), x.size(1), seed, pass.work());
   }
 
   /** S of the class comment. */
@@ -149,34 +149,32 @@ final class LowRank implements AutoCloseable {
   /**
    * Adds the gradients of A and B, and the update's part of the input's gradient.
    *
+   * @param w the base's weight if its product of the dropped-out input counts too (DoRA with
+   *     dropout: {@code dx += mask (dy (g - 1)) W}); else null
    * @param dx null if not wanted
    */
-  void backward(Pass pass, Tensor x, Tensor dy, Tensor dx, String name) {
+  void backward(Pass pass, Tensor x, Tensor dy, Tensor w, Tensor dx, String name) {
     Tensor h = shrunk(pass, dy.size(0), name);
     Tensor dh = torch.mm(dy, scaledB()).mul_(updateScale(pass));
     addToB(pass, dy, h);
-    Tensor input = input(pass, x);
-    accumulate(a, dh, input, new Scalar(1.0));
-    if (dx == null) {
+    if (pass.dropout() == null) {
+      accumulate(a, dh, x, new Scalar(1.0));
+      if (dx != null) {
+        dx.addmm_(dh, a());
+      }
       return;
     }
-    if (pass.dropout() == null) {
-      dx.addmm_(dh, a());
-    } else {
-      Tensor update = pass.work().take("dropped", dx.size(0), dx.size(1));
-      torch.mm_out(update, dh, a());
-      pass.dropout().apply(update, update, seed(pass), pass.work());
-      dx.add_(update);
+    Tensor mask = mask(pass, x);
+    Tensor dropped = pass.work().take("dropped", x.size(0), x.size(1));
+    accumulate(a, dh, torch.mul_out(dropped, x, mask), new Scalar(1.0));
+    if (dx != null) {
+      torch.mm_out(dropped, dh, a());
+      if (w != null) {
+        Tensor scaled = dy.mul(gain.sub(new Scalar(1.0))).to(type);
+        dropped.addmm_(scaled, w, new Scalar(1.0), new Scalar(pass.dropout().scale()));
+      }
+      dx.addcmul_(dropped, mask);
     }
-  }
-
-  /** DoRA's {@code dx += mask (dy (g - 1)) W} of a dropped-out input. */
-  void droppedBase(Pass pass, Tensor dy, Tensor w, Tensor dx) {
-    Tensor scaled = dy.mul(gain.sub(new Scalar(1.0))).to(type);
-    Tensor update = pass.work().take("dropped", dx.size(0), dx.size(1));
-    torch.mm_out(update, scaled, w);
-    pass.dropout().apply(update, update, seed(pass), pass.work());
-    dx.add_(update, new Scalar(pass.dropout().scale()));
   }
 
   void addToB(Pass pass, Tensor dy, Tensor h) {

@@ -36,6 +36,22 @@ record Slice(int[] ids, int[] targets, int[] starts) {
     return slices;
   }
 
+  /**
+   * @throws IllegalArgumentException naming a token that the vocabulary does not have
+   */
+  static void checkTokens(PackedBatch batch, String model, int vocab) {
+    for (int row = 0; row < batch.rows(); row++) {
+      int target = batch.targets()[row];
+      int id = batch.ids()[row];
+      int bad = id < 0 || id >= vocab ? id : target;
+      if (bad != SftExample.IGNORE_INDEX && (bad < 0 || bad >= vocab) || id < 0) {
+        throw new IllegalArgumentException(
+            "row %d of the batch has token %d, the vocabulary of '%s' has 0..%d; was it encoded with another tokenizer?"
+                .formatted(row, bad, model, vocab - 1));
+      }
+    }
+  }
+
   int rows() {
     return ids.length;
   }

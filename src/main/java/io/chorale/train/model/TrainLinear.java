@@ -130,6 +130,7 @@ final class TrainLinear implements AutoCloseable {
    */
   void backward(Pass pass, Tensor x, Tensor y, Tensor dy, Tensor dx, boolean add) {
     boolean droppedDora = lora != null && lora.dora() && pass.dropout() != null;
+    Tensor ofDropped = null;
     if (dx != null) {
       Tensor w = weight(pass.work());
       if (lora != null && lora.dora() && !droppedDora) {
@@ -140,9 +141,7 @@ final class TrainLinear implements AutoCloseable {
       } else {
         torch.mm_out(dx, dy, w);
       }
-      if (droppedDora) {
-        lora.droppedBase(pass, dy, w, dx);
-      }
+      ofDropped = droppedDora ? w : null;
     }
     if (lora != null) {
       if (droppedDora) {
@@ -150,7 +149,7 @@ final class TrainLinear implements AutoCloseable {
       } else if (lora.dora()) {
         lora.magnitudeFromOutput(dy, bias == null ? y : y.sub(bias));
       }
-      lora.backward(pass, x, dy, dx, name);
+      lora.backward(pass, x, dy, ofDropped, dx, name);
     }
     if (whole != null) {
       LowRank.accumulate(whole, dy, x, new Scalar(1.0));

@@ -34,7 +34,7 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
  */
 public final class TrainableCausalLm implements AutoCloseable {
   /** Most rows that go through the layers at once. */
-  static final int SLICE_ROWS = 1024;
+  static final int SLICE_ROWS = 768;
 
   private final ModelSpec base;
   private final AdapterSpec spec;
@@ -155,7 +155,7 @@ public final class TrainableCausalLm implements AutoCloseable {
     try (GradMode off = GradMode.off()) {
       refresh();
       int index = 0;
-      for (Slice slice : Slice.of(batch, SLICE_ROWS)) {
+      for (Slice slice : slices(batch)) {
         long seed = DropoutMask.mix(dropoutSeed) + index++;
         sum += new Run(slice, dropout, seed).lossAndGradients(gradScale);
       }
@@ -168,7 +168,7 @@ public final class TrainableCausalLm implements AutoCloseable {
     double sum = 0;
     try (GradMode off = GradMode.off()) {
       refresh();
-      for (Slice slice : Slice.of(batch, SLICE_ROWS)) {
+      for (Slice slice : slices(batch)) {
         sum += new Run(slice, null, 0).loss();
       }
     }
@@ -183,6 +183,11 @@ public final class TrainableCausalLm implements AutoCloseable {
       refresh();
       return new Run(new Slice(ids, targets, new int[] {0, ids.length}), null, 0).lastLogits();
     }
+  }
+
+  private List<Slice> slices(PackedBatch batch) {
+    Slice.checkTokens(batch, base.name(), base.vocab());
+    return Slice.of(batch, SLICE_ROWS);
   }
 
   private void refresh() {
@@ -243,11 +248,9 @@ public final class TrainableCausalLm implements AutoCloseable {
         Tensor last = work.take("head.x", 1, base.hidden());
         finalNorm.forward(out.narrow(0, slice.rows() - 1, 1), last);
         Tensor logits = work.take("logits", 1, base.vocab());
-        head.hold(work);
         head.forward(pass, last, logits);
         float[] host = new float[base.vocab()];
         compute.device().read(logits.to(ScalarType.Float), host, 0, host.length);
-        head.letGo(work);
         return host;
       }
     }
@@ -312,13 +315,16 @@ public final class TrainableCausalLm implements AutoCloseable {
       }
       double sum = 0;
       head.hold(work); // once for all bands: decoding a head takes as long as several products
-      for (int from = 0; from < rows.length; from += compute.lossChunkRows()) {
-        try (Scope scope = Scope.open()) {
-          int to = Math.min(rows.length, from + compute.lossChunkRows());
-          sum += band(Arrays.copyOfRange(rows, from, to), out, gradScale, dx);
+      try {
+        for (int from = 0; from < rows.length; from += compute.lossChunkRows()) {
+          try (Scope scope = Scope.open()) {
+            int to = Math.min(rows.length, from + compute.lossChunkRows());
+            sum += band(Arrays.copyOfRange(rows, from, to), out, gradScale, dx);
+          }
         }
+      } finally {
+        head.letGo(work);
       }
-      head.letGo(work);
       return sum;
     }
 

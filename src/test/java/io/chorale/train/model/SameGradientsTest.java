@@ -2,6 +2,7 @@ package io.chorale.train.model;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.chorale.model.BaseModelFiles;
@@ -125,6 +126,18 @@ class SameGradientsTest {
                     new int[1]));
       }
       assertEquals(sum, model.loss(new PackedBatch(ids, targets, starts, new int[3])), 1e-6 * sum);
+    }
+  }
+
+  @Test
+  void tokenOutsideTheVocabularyIsNamed() throws IOException {
+    PackedBatch batch =
+        new PackedBatch(new int[] {1, 9999}, new int[] {5, -100}, new int[] {0, 2}, new int[1]);
+    try (TrainableCausalLm model = golden.named("lora").open(GoldenTraining.f32())) {
+      String message =
+          assertThrows(IllegalArgumentException.class, () -> model.lossAndGradients(batch, 1, 0))
+              .getMessage();
+      assertTrue(message.startsWith("row 1 of the batch has token 9999"), message);
     }
   }
 

@@ -1,7 +1,9 @@
 package io.chorale.train.model.math;
 
+import java.lang.invoke.MethodHandles;
+import java.lang.invoke.VarHandle;
+import java.nio.ByteOrder;
 import org.bytedeco.pytorch.Tensor;
-import org.bytedeco.pytorch.global.torch;
 
 /**
  * Dropout whose mask follows from a seed and the place alone, so that it can be made again for
@@ -9,6 +11,8 @@ import org.bytedeco.pytorch.global.torch;
  * SplitMix64's output {@code i / 4} are below {@code keep * 65536}.
  */
 public final class DropoutMask {
+  private static final VarHandle INTS =
+      MethodHandles.byteArrayViewVarHandle(int[].class, ByteOrder.LITTLE_ENDIAN);
   private static final long GAMMA = 0x9e3779b97f4a7c15L;
 
   private final int threshold;
@@ -25,26 +29,29 @@ public final class DropoutMask {
     return 65536.0 / threshold;
   }
 
-  /** {@code y = x * mask}, without the scale; y may be x. */
-  public void apply(Tensor x, Tensor y, long seed, Buffers buffers) {
-    torch.mul_out(y, x, mask(x.size(0), x.size(1), seed, buffers));
-  }
-
-  private Tensor mask(long rows, long cols, long seed, Buffers buffers) {
-    byte[] kept = new byte[Math.toIntExact(rows * cols)];
+  /**
+   * The mask of one place, without the scale: 0 or 1 in the buffers' element type.
+   *
+   * @return [rows, cols], valid until the next mask is made
+   */
+  public Tensor make(long rows, long cols, long seed, Buffers buffers) {
+    byte[] kept = new byte[Math.toIntExact((rows * cols + 3) / 4 * 4)];
     fill(kept, mix(seed));
-    return buffers.device().bytes(kept, rows, cols).to(buffers.type());
+    Tensor bytes = buffers.device().bytes(kept, kept.length).narrow(0, 0, rows * cols);
+    return buffers.take("mask", rows, cols).copy_(bytes.view(rows, cols));
   }
 
+  /** Four elements a draw: the sign of (16 bits less the threshold) is the element. */
   private void fill(byte[] kept, long start) {
     long state = start;
     for (int i = 0; i < kept.length; i += 4) {
       state += GAMMA;
       long bits = mix(state);
-      int end = Math.min(4, kept.length - i);
-      for (int j = 0; j < end; j++, bits >>>= 16) {
-        kept[i + j] = (byte) ((bits & 0xffff) < threshold ? 1 : 0);
-      }
+      int first = ((int) bits & 0xffff) - threshold >>> 31;
+      int second = ((int) (bits >>> 16) & 0xffff) - threshold >>> 31;
+      int third = ((int) (bits >>> 32) & 0xffff) - threshold >>> 31;
+      int fourth = (int) (bits >>> 48) - threshold >>> 31;
+      INTS.set(kept, i, first | second << 8 | third << 16 | fourth << 24);
     }
   }
 
