@@ -42,7 +42,7 @@ public final class Trainer {
   private final LrSchedule schedule;
   private final int totalSteps;
   private final String adapterConfig;
-  private float[] untrained = {};
+  private List<Float> untrained = List.of();
   private volatile boolean stopRequested;
 
   /**
@@ -148,7 +148,7 @@ public final class Trainer {
   private RunState begin() throws IOException {
     model.zeroGrads();
     if (options.base().initAdapter().isEmpty()) {
-      untrained = model.logits(setup.base().canaryPrompt());
+      untrained = Canary.score(model, setup.base().canaryPrompt());
     }
     Optional<Path> checkpoint =
         options.saving().resume().isPresent()

@@ -1,45 +1,46 @@
 package io.chorale.train.save;
 
 import com.fasterxml.jackson.annotation.JsonProperty;
+import io.chorale.train.data.SftExample;
+import io.chorale.train.model.PackedBatch;
 import io.chorale.train.model.TrainableCausalLm;
-import java.util.Comparator;
+import java.util.Arrays;
 import java.util.List;
 import java.util.stream.IntStream;
 
 /**
- * What the trained model says to one fixed prompt, so that a server can be checked against it
- * before a name switches: the largest logits after the prompt's last token. The prompt is none of
- * the data's.
+ * How likely the trained model finds one fixed text, token by token, so that a server can be
+ * checked against it before a name switches. The text is none of the data's.
  *
- * @param ids the prompt
- * @param topIds tokens with the largest logits, largest first
- * @param logits their logits in the trainer, float32 arithmetic apart from --compute
- * @param untrained the same tokens' logits before training, which tell an adapter that acts from
- *     one that does not; empty if it started from another adapter
+ * @param ids [n], the text
+ * @param logprobs [n - 1], nats, of {@code ids[i + 1]} after {@code ids[0..i]} in the trainer
+ * @param baseLogprobs [n - 1], the same before training, which tell an adapter that acts from one
+ *     that does not; empty if the run started from another adapter
  */
 public record Canary(
     @JsonProperty("ids") List<Integer> ids,
-    @JsonProperty("top_ids") List<Integer> topIds,
-    @JsonProperty("logits") List<Float> logits,
-    @JsonProperty("untrained_logits") List<Float> untrained) {
-  private static final int TOP = 16;
+    @JsonProperty("logprobs") List<Float> logprobs,
+    @JsonProperty("base_logprobs") List<Float> baseLogprobs) {
 
   /**
-   * @param before logits of the same prompt before training, [vocab]; empty if they are not the
-   *     base's
+   * @param before {@link #score} of the same text before training; empty if that was not the base
    */
-  public static Canary of(TrainableCausalLm model, int[] prompt, float[] before) {
-    float[] after = model.logits(prompt);
-    List<Integer> top =
-        IntStream.range(0, after.length)
-            .boxed()
-            .sorted(Comparator.comparingDouble(i -> -after[i]))
-            .limit(TOP)
-            .toList();
-    return new Canary(
-        IntStream.of(prompt).boxed().toList(),
-        top,
-        top.stream().map(i -> after[i]).toList(),
-        before.length == 0 ? List.of() : top.stream().map(i -> before[i]).toList());
+  public static Canary of(TrainableCausalLm model, int[] text, List<Float> before) {
+    return new Canary(IntStream.of(text).boxed().toList(), score(model, text), before);
+  }
+
+  /** Log-probabilities of a text's tokens from the second on; one forward pass each. */
+  public static List<Float> score(TrainableCausalLm model, int[] text) {
+    return IntStream.range(1, text.length)
+        .mapToObj(
+            next -> {
+              int[] targets = new int[next];
+              Arrays.fill(targets, SftExample.IGNORE_INDEX);
+              targets[next - 1] = text[next];
+              int[] ids = Arrays.copyOf(text, next);
+              return (float)
+                  -model.loss(new PackedBatch(ids, targets, new int[] {0, next}, new int[] {0}));
+            })
+        .toList();
   }
 }
