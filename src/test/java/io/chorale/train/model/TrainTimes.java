@@ -82,24 +82,32 @@ final class TrainTimes {
             "%8.0f ms (wall %.0f)  loss %.5f  %6.1f tokens/s%n",
             ms, wall, loss / batch.trainedTokens(), batch.rows() / ms * 1000);
       }
-      System.out.printf(
-          "RESULT %s %s %s %s rows %d best %.0f ms %.1f tokens/s buffers %d MiB%n",
-          Path.of(args[0]).getFileName(),
-          type,
-          method,
-          args[3],
-          batch.rows(),
-          best,
-          batch.rows() / best * 1000,
-          model.bufferBytes() >> 20);
+      result(args, batch.rows(), best, model);
       memory("end");
-      long all = samples.values().stream().mapToLong(Long::longValue).sum();
-      samples.entrySet().stream()
-          .sorted((a, b) -> Long.compare(b.getValue(), a.getValue()))
-          .limit(28)
-          .forEach(
-              e -> System.out.printf("%5.1f %%  %s%n", 100.0 * e.getValue() / all, e.getKey()));
+      report(samples);
     }
+  }
+
+  private static void report(Map<String, Long> samples) {
+    long all = samples.values().stream().mapToLong(Long::longValue).sum();
+    samples.entrySet().stream()
+        .sorted((a, b) -> Long.compare(b.getValue(), a.getValue()))
+        .limit(28)
+        .forEach(
+            e -> System.out.printf("%5.1f %%  %s%n", 100.0 * e.getValue() / all, e.getKey()));
+  }
+
+  private static void result(String[] args, int rows, double best, TrainableCausalLm model) {
+    System.out.printf(
+        "RESULT %s %s %s %s rows %d best %.0f ms %.1f tokens/s buffers %d MiB%n",
+        Path.of(args[0]).getFileName(),
+        args[1],
+        args[2],
+        args[3],
+        rows,
+        best,
+        rows / best * 1000,
+        model.bufferBytes() >> 20);
   }
 
   private static long since(long start) {
