@@ -93,8 +93,7 @@ final class TrainTimes {
     samples.entrySet().stream()
         .sorted((a, b) -> Long.compare(b.getValue(), a.getValue()))
         .limit(28)
-        .forEach(
-            e -> System.out.printf("%5.1f %%  %s%n", 100.0 * e.getValue() / all, e.getKey()));
+        .forEach(e -> System.out.printf("%5.1f %%  %s%n", 100.0 * e.getValue() / all, e.getKey()));
   }
 
   private static void result(String[] args, int rows, double best, TrainableCausalLm model) {
