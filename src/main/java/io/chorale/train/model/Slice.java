@@ -7,11 +7,11 @@ import java.util.List;
 import java.util.stream.IntStream;
 
 /**
- * Whole sequences of a batch.
+ * Whole sequences of a batch, perhaps with padding rows after them.
  *
  * @param ids [rows]
  * @param targets [rows], as in {@link PackedBatch}
- * @param starts first row of each sequence, then the number of rows
+ * @param starts first row of each sequence, then the number of their rows
  */
 record Slice(int[] ids, int[] targets, int[] starts) {
 
@@ -52,6 +52,18 @@ record Slice(int[] ids, int[] targets, int[] starts) {
     }
   }
 
+  /**
+   * Lengthened by rows that belong to no sequence and have no target.
+   *
+   * @param rows wanted
+   */
+  Slice padded(int rows) {
+    int[] noTargets = Arrays.copyOf(targets, rows);
+    Arrays.fill(noTargets, targets.length, rows, SftExample.IGNORE_INDEX);
+    return new Slice(Arrays.copyOf(ids, rows), noTargets, starts);
+  }
+
+  /** With padding. */
   int rows() {
     return ids.length;
   }

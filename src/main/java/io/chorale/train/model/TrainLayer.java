@@ -64,7 +64,7 @@ record TrainLayer(
     Rope.rotate(queries, pass.angles());
     Rope.rotate(keys, pass.angles());
     Tensor mixed = tape.take("mixed", rows, widths.q);
-    pass.attention().forward(queries, keys, values, pass.starts(), mixed);
+    pass.attention().forward(queries, keys, values, pass.bundles(), mixed);
     Tensor mid = tape.take("mid", rows, widths.hidden);
     o.forward(pass, mixed, mid);
     keep(pass, o, "o.y", mid);
@@ -152,7 +152,7 @@ record TrainLayer(
             pass.work().take("dQ", rows, widths.q),
             pass.work().take("dK", rows, widths.kv),
             pass.work().take("dV", rows, widths.kv));
-    pass.attention().backward(dMixed, queries, keys, values, mixed, pass.starts(), into);
+    pass.attention().backward(dMixed, queries, keys, values, mixed, pass.bundles(), into);
     Tensor dq = unrotate(pass, into.dq(), qNorm, queries, "q.raw");
     Tensor dk = unrotate(pass, into.dk(), kNorm, keys, "k.raw");
     Tensor normed = pass.work().take("normed", rows, widths.hidden);

@@ -88,6 +88,11 @@ final class TrainLinear implements AutoCloseable {
         : work.take(buffer, value.size(0), value.size(1)).copy_(value);
   }
 
+  /** A copy of what forward gave, if backward needs it and y is overwritten before; else y. */
+  Tensor keptForDora(Buffers work, Tensor y) {
+    return lora != null && lora.dora() ? work.take(name + ".y", y.size(0), y.size(1)).copy_(y) : y;
+  }
+
   void forward(Pass pass, Tensor x, Tensor y) {
     Tensor w = weight(pass.work());
     if (lora == null) {

@@ -11,6 +11,7 @@ import io.chorale.train.model.math.Buffers;
 import io.chorale.train.model.math.DropoutMask;
 import io.chorale.train.model.math.Rope;
 import io.chorale.train.model.math.SequenceAttention;
+import io.chorale.train.model.math.SequenceBundles;
 import io.chorale.train.model.math.TokenLoss;
 import io.chorale.train.model.target.AdapterPlan;
 import java.util.ArrayList;
@@ -187,7 +188,7 @@ public final class TrainableCausalLm implements AutoCloseable {
 
   private List<Slice> slices(PackedBatch batch) {
     Slice.checkTokens(batch, base.name(), base.vocab());
-    return Slice.of(batch, SLICE_ROWS);
+    return Slice.of(batch, SLICE_ROWS).stream().filter(s -> s.trainedRows().length > 0).toList();
   }
 
   private void refresh() {
@@ -200,21 +201,20 @@ public final class TrainableCausalLm implements AutoCloseable {
   /** Whole sequences that go through the layers together. */
   private final class Run {
     private final Slice slice;
+    private final SequenceBundles bundles;
     private final DropoutMask dropout;
     private final long seed;
     private Pass pass;
     private Tensor index;
 
     Run(Slice slice, DropoutMask dropout, long seed) {
-      this.slice = slice;
+      this.bundles = SequenceBundles.of(slice.starts());
+      this.slice = slice.padded(bundles.rows());
       this.dropout = dropout;
       this.seed = seed;
     }
 
     double lossAndGradients(double gradScale) {
-      if (slice.trainedRows().length == 0) {
-        return 0;
-      }
       try (Scope scope = Scope.open()) {
         begin();
         forward(true);
@@ -231,9 +231,6 @@ public final class TrainableCausalLm implements AutoCloseable {
     }
 
     double loss() {
-      if (slice.trainedRows().length == 0) {
-        return 0;
-      }
       try (Scope scope = Scope.open()) {
         begin();
         forward(false);
@@ -246,7 +243,7 @@ public final class TrainableCausalLm implements AutoCloseable {
         begin();
         Tensor out = forward(false);
         Tensor last = work.take("head.x", 1, base.hidden());
-        finalNorm.forward(out.narrow(0, slice.rows() - 1, 1), last);
+        finalNorm.forward(out.narrow(0, bundles.used() - 1, 1), last);
         Tensor logits = work.take("logits", 1, base.vocab());
         head.forward(pass, last, logits);
         float[] host = new float[base.vocab()];
@@ -262,7 +259,7 @@ public final class TrainableCausalLm implements AutoCloseable {
           new Pass(
               work,
               tapes.get(0),
-              slice.starts(),
+              bundles.place(compute.device()),
               rope.at(positions, slice.longest()),
               attention,
               dropout,
@@ -332,31 +329,31 @@ public final class TrainableCausalLm implements AutoCloseable {
       int count = rows.length;
       Tensor at = compute.device().longs(Arrays.stream(rows).asLongStream().toArray());
       Tensor targets = compute.device().longs(slice.targetsOf(rows));
-      Tensor picked = work.take("head.in", count, base.hidden());
-      torch.index_select_out(picked, out, 0, at);
-      Tensor normed = work.take("head.x", count, base.hidden());
+      int padded = SequenceBundles.bandRows(count, compute.lossChunkRows());
+      Tensor picked = work.take("head.in", padded, base.hidden());
+      torch.index_select_out(picked.narrow(0, 0, count), out, 0, at);
+      SequenceBundles.zeroAfter(picked, count);
+      Tensor normed = work.take("head.x", padded, base.hidden());
       finalNorm.forward(picked, normed);
-      Tensor logits = work.take("logits", count, base.vocab());
+      Tensor logits = work.take("logits", padded, base.vocab());
       head.forward(pass, normed, logits);
       boolean wide = compute.type() == ComputeType.F32;
-      Tensor exact = wide ? logits : logits32.take("logits", count, base.vocab()).copy_(logits);
-      Tensor before = keepForDora(logits);
+      Tensor own = logits.narrow(0, 0, count);
+      Tensor exact = wide ? own : logits32.take("logits", count, base.vocab()).copy_(own);
+      Tensor before = head.keptForDora(work, logits);
       double sum = TokenLoss.sumAndGradient(exact, targets, gradScale);
       if (dx != null) {
-        Tensor dLogits = wide ? logits : logits.copy_(exact);
-        Tensor dNormed = work.take("head.dx", count, base.hidden());
-        head.backward(pass, normed, before, dLogits, dNormed, false);
-        Tensor dPicked = work.take("head.din", count, base.hidden()).zero_();
+        if (!wide) {
+          own.copy_(exact);
+        }
+        SequenceBundles.zeroAfter(logits, count);
+        Tensor dNormed = work.take("head.dx", padded, base.hidden());
+        head.backward(pass, normed, before, logits, dNormed, false);
+        Tensor dPicked = work.take("head.din", padded, base.hidden()).zero_();
         finalNorm.backward(dNormed, picked, dPicked);
-        dx.index_copy_(0, at, dPicked);
+        dx.index_copy_(0, at, dPicked.narrow(0, 0, count));
       }
       return sum;
-    }
-
-    private Tensor keepForDora(Tensor logits) {
-      return head.lora() != null && head.lora().dora()
-          ? work.take("head.y", logits.size(0), logits.size(1)).copy_(logits)
-          : logits;
     }
   }
 

@@ -19,8 +19,9 @@ import java.util.concurrent.atomic.AtomicBoolean;
 /**
  * Not a test: times forward and backward of a model and says where the time goes, by sampling the
  * stack. With one thread the times are the thread's own, fit for a busy machine. {@code TrainTimes
- * MODEL f32|bf16 METHOD equal|ragged ITERATIONS [dropout [threads [quantization]]]}, four
- * sequences, rank 16 on all linear layers, every token trained.
+ * MODEL f32|bf16 METHOD equal|ragged|random ITERATIONS [dropout [threads [quantization]]]}, four
+ * sequences, rank 16 on all linear layers, every token trained. {@code random} takes other lengths
+ * each time and says what memory is resident.
  */
 final class TrainTimes {
   private static final int SEQUENCES = Integer.getInteger("sequences", 4);
@@ -41,7 +42,7 @@ final class TrainTimes {
         new AdapterSpec(
             method, 16, 32, dropout, List.of("all-linear"), Map.of(), Map.of(), List.of());
     Compute compute = new Compute(TorchDevice.CPU, type, checkpointing, 256, threads);
-    PackedBatch batch = batch(args[3].equals("equal"));
+    PackedBatch batch = batch(args[3].equals("equal"), 11);
     long opened = System.nanoTime();
     try (BaseModelFiles files = BaseModelFiles.open(Path.of(args[0]), quantization);
         TrainableCausalLm model = TrainableCausalLm.open(files, spec, compute, 1)) {
@@ -49,9 +50,15 @@ final class TrainTimes {
           "opened in %d ms, base holds %d MiB%n", since(opened), model.baseBytes() >> 20);
       memory("opened");
       double best = Double.MAX_VALUE;
+      double sum = 0;
+      long total = 0;
       Map<String, Long> samples = new TreeMap<>();
       for (int i = 0; i < iterations; i++) {
         model.zeroGrads();
+        if (args[3].equals("random")) {
+          batch = batch(false, i);
+          total += batch.rows();
+        }
         AtomicBoolean done = new AtomicBoolean();
         Thread sampler = i == 0 ? null : sampler(Thread.currentThread(), samples, done);
         long start = System.nanoTime();
@@ -64,36 +71,50 @@ final class TrainTimes {
           sampler.join();
         }
         best = Math.min(best, ms);
+        sum += ms;
+        if (args[3].equals("random") && i % 10 == 9) {
+          System.out.printf("last 10 steps: %.1f tokens/s%n", total / sum * 1000);
+          memory("step " + (i + 1));
+          sum = 0;
+          total = 0;
+        }
         System.out.printf(
             "%8.0f ms (wall %.0f)  loss %.5f  %6.1f tokens/s%n",
             ms, wall, loss / batch.trainedTokens(), batch.rows() / ms * 1000);
       }
-      System.out.printf(
-          "RESULT %s %s %s %s rows %d best %.0f ms %.1f tokens/s buffers %d MiB%n",
-          Path.of(args[0]).getFileName(),
-          type,
-          method,
-          args[3],
-          batch.rows(),
-          best,
-          batch.rows() / best * 1000,
-          model.bufferBytes() >> 20);
+      result(args, batch.rows(), best, model);
       memory("end");
-      long all = samples.values().stream().mapToLong(Long::longValue).sum();
-      samples.entrySet().stream()
-          .sorted((a, b) -> Long.compare(b.getValue(), a.getValue()))
-          .limit(28)
-          .forEach(
-              e -> System.out.printf("%5.1f %%  %s%n", 100.0 * e.getValue() / all, e.getKey()));
+      report(samples);
     }
+  }
+
+  private static void report(Map<String, Long> samples) {
+    long all = samples.values().stream().mapToLong(Long::longValue).sum();
+    samples.entrySet().stream()
+        .sorted((a, b) -> Long.compare(b.getValue(), a.getValue()))
+        .limit(28)
+        .forEach(e -> System.out.printf("%5.1f %%  %s%n", 100.0 * e.getValue() / all, e.getKey()));
+  }
+
+  private static void result(String[] args, int rows, double best, TrainableCausalLm model) {
+    System.out.printf(
+        "RESULT %s %s %s %s rows %d best %.0f ms %.1f tokens/s buffers %d MiB%n",
+        Path.of(args[0]).getFileName(),
+        args[1],
+        args[2],
+        args[3],
+        rows,
+        best,
+        rows / best * 1000,
+        model.bufferBytes() >> 20);
   }
 
   private static long since(long start) {
     return (System.nanoTime() - start) / 1_000_000;
   }
 
-  private static PackedBatch batch(boolean equal) {
-    SplittableRandom random = new SplittableRandom(11);
+  private static PackedBatch batch(boolean equal, long seed) {
+    SplittableRandom random = new SplittableRandom(seed);
     int[] starts = new int[SEQUENCES + 1];
     for (int s = 0; s < SEQUENCES; s++) {
       double log = Math.log(32) + random.nextDouble() * Math.log(LONGEST / 32.0);

@@ -9,16 +9,18 @@ import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 
 /**
- * Causal attention with grouped heads, each packed sequence by itself, a tile of queries at a time
- * over the keys it can see, so that scores take {@code heads * TILE * length} elements. Nothing but
- * q, k and v is kept for backward; probabilities are computed again.
+ * Causal attention with grouped heads, each packed sequence by itself but those of about one length
+ * in one operation ({@link SequenceBundles}), a tile of queries at a time over the keys it can see,
+ * so that scores take {@code count * heads * TILE * length} elements. Nothing but q, k and v is
+ * kept for backward; probabilities are computed again.
  *
  * <pre>
  *   P = softmax(q k^T / sqrt(headDim) + mask)    out = P v
  *   dv = P^T dout    dS = P (dout v^T - rowsum(dout out))    dq = dS k / sqrt(d)    dk = dS^T q / sqrt(d)
  * </pre>
  *
- * <p>Query heads of one key head are stacked as rows: products are [kvHeads, group * tile, ...].
+ * <p>Query heads of one key head are stacked as rows: products are [count * kvHeads, group * tile,
+ * ...].
  */
 public final class SequenceAttention implements AutoCloseable {
   private static final int TILE = 128;
@@ -43,82 +45,143 @@ public final class SequenceAttention implements AutoCloseable {
     this.buffers = buffers;
   }
 
-  /** Queries {@code from .. from+rows-1} of a sequence see keys {@code firstKey .. from+rows-1}. */
-  private record Tile(int from, int rows, int firstKey) {
+  /**
+   * Queries {@code from .. from+rows-1} of each sequence see keys {@code firstKey .. from+rows-1}.
+   */
+  private record Tile(int count, int length, int from, int rows, int firstKey) {
     int keys() {
       return from + rows - firstKey;
     }
   }
 
-  private Tile tile(int from, int length) {
+  private Tile tile(SequenceBundles.PlacedPlan plan, int from) {
     int firstKey = window == 0 ? 0 : Math.max(0, from - window + 1);
-    return new Tile(from, Math.min(TILE, length - from), firstKey);
+    int rows = Math.min(TILE, plan.length() - from);
+    return new Tile(plan.count(), plan.length(), from, rows, firstKey);
   }
 
   /**
    * @param q [rows, heads * headDim], rotated; k, v [rows, kvHeads * headDim]
-   * @param starts first row of each sequence, then the number of rows
-   * @param out [rows, heads * headDim]
+   * @param out [rows, heads * headDim]; zero for padding, but for the last row: any finite values
    */
-  public void forward(Tensor q, Tensor k, Tensor v, int[] starts, Tensor out) {
-    for (int s = 0; s + 1 < starts.length; s++) {
-      int length = starts[s + 1] - starts[s];
-      for (int from = 0; from < length; from += TILE) {
-        try (Scope scope = Scope.open()) {
-          Tile tile = tile(from, length);
-          Tensor p = probabilities(queries(q, starts[s], tile), keys(k, starts[s], tile), tile);
-          Tensor mixed = torch.bmm(p, keys(v, starts[s], tile));
-          put(mixed, out, starts[s], tile);
+  public void forward(Tensor q, Tensor k, Tensor v, SequenceBundles.Placed bundles, Tensor out) {
+    SequenceBundles.zeroAfter(out, bundles.used());
+    for (SequenceBundles.PlacedPlan plan : bundles.plans()) {
+      try (Scope scope = Scope.open()) {
+        Tensor qs = gather(q, plan, "attention.q");
+        Tensor ks = gather(k, plan, "attention.k");
+        Tensor vs = gather(v, plan, "attention.v");
+        Tensor outs = target(out, plan, "attention.out");
+        for (int from = 0; from < plan.length(); from += TILE) {
+          try (Scope step = Scope.open()) {
+            Tile tile = tile(plan, from);
+            Tensor p = probabilities(queries(qs, tile), keys(ks, tile), tile);
+            put(torch.bmm(p, keys(vs, tile)), outs, tile);
+          }
         }
+        scatter(outs, plan, out);
       }
     }
   }
 
   /**
    * @param out what forward gave
-   * @param dq overwritten; dk and dv too
+   * @param into overwritten; zero for padding, where dOut must be zero
    */
   public void backward(
-      Tensor dOut, Tensor q, Tensor k, Tensor v, Tensor out, int[] starts, Gradients into) {
-    for (int s = 0; s + 1 < starts.length; s++) {
+      Tensor dOut,
+      Tensor q,
+      Tensor k,
+      Tensor v,
+      Tensor out,
+      SequenceBundles.Placed bundles,
+      Gradients into) {
+    SequenceBundles.zeroAfter(into.dq(), bundles.used());
+    SequenceBundles.zeroAfter(into.dk(), bundles.used());
+    SequenceBundles.zeroAfter(into.dv(), bundles.used());
+    for (SequenceBundles.PlacedPlan plan : bundles.plans()) {
       try (Scope scope = Scope.open()) {
-        int start = starts[s];
-        int length = starts[s + 1] - start;
-        Tensor dk = buffers.take("attention.dk", kvHeads, length, headDim).zero_();
-        Tensor dv = buffers.take("attention.dv", kvHeads, length, headDim).zero_();
-        for (int from = 0; from < length; from += TILE) {
-          try (Scope step = Scope.open()) {
-            Tile tile = tile(from, length);
-            Tensor dkSeen = dk.narrow(1, tile.firstKey(), tile.keys());
-            Tensor dvSeen = dv.narrow(1, tile.firstKey(), tile.keys());
-            Tensor queries = queries(q, start, tile);
-            Tensor keys = keys(k, start, tile);
-            Tensor dMixed = heads(dOut, start, tile);
-            Tensor p = probabilities(queries, keys, tile);
-            dvSeen.baddbmm_(p.transpose(1, 2), dMixed);
-            Tensor dot = rowSum(dMixed.mul(heads(out, start, tile)));
-            Tensor ds = scores("attention.ds", tile);
-            torch.bmm_out(ds, dMixed, keys(v, start, tile).transpose(1, 2));
-            ds.sub_(dot).mul_(p);
-            put(torch.bmm(ds, keys).mul_(new Scalar(scale)), into.dq(), start, tile);
-            dkSeen.baddbmm_(ds.transpose(1, 2), queries);
-          }
-        }
-        into.dk().narrow(0, start, length).view(length, kvHeads, headDim).copy_(dk.transpose(0, 1));
-        into.dv().narrow(0, start, length).view(length, kvHeads, headDim).copy_(dv.transpose(0, 1));
+        Rows rows =
+            new Rows(
+                gather(q, plan, "attention.q"),
+                gather(k, plan, "attention.k"),
+                gather(v, plan, "attention.v"),
+                gather(out, plan, "attention.out"),
+                gather(dOut, plan, "attention.dOut"));
+        backward(rows, plan, into);
       }
     }
   }
 
+  /** The rows of one bundle. */
+  private record Rows(Tensor q, Tensor k, Tensor v, Tensor out, Tensor dOut) {}
+
+  private void backward(Rows rows, SequenceBundles.PlacedPlan plan, Gradients into) {
+    long batch = (long) plan.count() * kvHeads;
+    Tensor dk = buffers.take("attention.dk", batch, plan.length(), headDim).zero_();
+    Tensor dv = buffers.take("attention.dv", batch, plan.length(), headDim).zero_();
+    Tensor dq = target(into.dq(), plan, "attention.dq");
+    for (int from = 0; from < plan.length(); from += TILE) {
+      try (Scope step = Scope.open()) {
+        Tile tile = tile(plan, from);
+        Tensor queries = queries(rows.q(), tile);
+        Tensor keys = keys(rows.k(), tile);
+        Tensor dMixed = heads(rows.dOut(), tile);
+        Tensor p = probabilities(queries, keys, tile);
+        dv.narrow(1, tile.firstKey(), tile.keys()).baddbmm_(p.transpose(1, 2), dMixed);
+        Tensor dot = rowSum(dMixed.mul(heads(rows.out(), tile)));
+        Tensor ds = scores("attention.ds", tile);
+        torch.bmm_out(ds, dMixed, keys(rows.v(), tile).transpose(1, 2));
+        ds.sub_(dot).mul_(p);
+        put(torch.bmm(ds, keys).mul_(new Scalar(scale)), dq, tile);
+        dk.narrow(1, tile.firstKey(), tile.keys()).baddbmm_(ds.transpose(1, 2), queries);
+      }
+    }
+    scatter(dq, plan, into.dq());
+    putKeys(dk, plan, into.dk());
+    putKeys(dv, plan, into.dv());
+  }
+
   /** Where backward writes, shaped as q, k and v. */
   public record Gradients(Tensor dq, Tensor dk, Tensor dv) {}
+
+  /** A bundle's rows, one sequence after the other. */
+  private Tensor gather(Tensor rows, SequenceBundles.PlacedPlan plan, String name) {
+    if (plan.index() == null) {
+      return rows.narrow(0, plan.start(), plan.rows());
+    }
+    Tensor into = buffers.take(name, plan.rows(), rows.size(1));
+    return torch.index_select_out(into, rows, 0, plan.index());
+  }
+
+  /** Where a bundle's rows are written before {@link #scatter}. */
+  private Tensor target(Tensor rows, SequenceBundles.PlacedPlan plan, String name) {
+    return plan.index() == null
+        ? rows.narrow(0, plan.start(), plan.rows())
+        : buffers.take(name, plan.rows(), rows.size(1));
+  }
+
+  private static void scatter(Tensor bundle, SequenceBundles.PlacedPlan plan, Tensor rows) {
+    if (plan.index() != null) {
+      rows.index_copy_(0, plan.index(), bundle);
+    }
+  }
+
+  private void putKeys(Tensor byHead, SequenceBundles.PlacedPlan plan, Tensor rows) {
+    Tensor target = target(rows, plan, "attention.dkv");
+    target
+        .view(plan.count(), plan.length(), kvHeads, headDim)
+        .copy_(byHead.view(plan.count(), kvHeads, plan.length(), headDim).transpose(1, 2));
+    scatter(target, plan, rows);
+  }
 
   private static Tensor rowSum(Tensor x) {
     return x.sum(new long[] {2}, true, null);
   }
 
   private Tensor scores(String name, Tile tile) {
-    return buffers.take(name, kvHeads, (long) group * tile.rows(), tile.keys());
+    return buffers.take(
+        name, (long) tile.count() * kvHeads, (long) group * tile.rows(), tile.keys());
   }
 
   private Tensor probabilities(Tensor queries, Tensor keys, Tile tile) {
@@ -129,7 +192,7 @@ public final class SequenceAttention implements AutoCloseable {
   }
 
   private void mask(Tensor scores, Tile tile) {
-    Tensor byQuery = scores.view(kvHeads, group, tile.rows(), tile.keys());
+    Tensor byQuery = scores.view((long) tile.count() * kvHeads, group, tile.rows(), tile.keys());
     if (window == 0) {
       Tensor diagonal = byQuery.narrow(3, tile.keys() - (long) tile.rows(), tile.rows());
       diagonal.add_(mask(TILE, TILE, 0).narrow(0, 0, tile.rows()).narrow(1, 0, tile.rows()));
@@ -160,29 +223,31 @@ public final class SequenceAttention implements AutoCloseable {
         });
   }
 
-  private Tensor queries(Tensor q, int start, Tile tile) {
-    return heads(q, start, tile).mul(new Scalar(scale));
+  private Tensor queries(Tensor q, Tile tile) {
+    return heads(q, tile).mul(new Scalar(scale));
   }
 
-  /** A tile's rows as [kvHeads, group * rows, headDim]. */
-  private Tensor heads(Tensor rows, int start, Tile tile) {
-    return rows.narrow(0, start + (long) tile.from(), tile.rows())
-        .view(tile.rows(), kvHeads, group, headDim)
-        .permute(1, 2, 0, 3)
-        .reshape(kvHeads, (long) group * tile.rows(), headDim);
+  /** A tile's rows as [count * kvHeads, group * rows, headDim]. */
+  private Tensor heads(Tensor rows, Tile tile) {
+    return rows.view(tile.count(), tile.length(), kvHeads, group, headDim)
+        .narrow(1, tile.from(), tile.rows())
+        .permute(0, 2, 3, 1, 4)
+        .reshape((long) tile.count() * kvHeads, (long) group * tile.rows(), headDim);
   }
 
-  private void put(Tensor heads, Tensor rows, int start, Tile tile) {
-    rows.narrow(0, start + (long) tile.from(), tile.rows())
-        .view(tile.rows(), kvHeads, group, headDim)
-        .copy_(heads.view(kvHeads, group, tile.rows(), headDim).permute(2, 0, 1, 3));
+  private void put(Tensor heads, Tensor rows, Tile tile) {
+    rows.view(tile.count(), tile.length(), kvHeads, group, headDim)
+        .narrow(1, tile.from(), tile.rows())
+        .copy_(
+            heads.view(tile.count(), kvHeads, group, tile.rows(), headDim).permute(0, 3, 1, 2, 4));
   }
 
-  /** The keys (or values) a tile sees, [kvHeads, keys, headDim]; a view. */
-  private Tensor keys(Tensor k, int start, Tile tile) {
-    return k.narrow(0, start + (long) tile.firstKey(), tile.keys())
-        .view(tile.keys(), kvHeads, headDim)
-        .transpose(0, 1);
+  /** The keys (or values) a tile sees, [count * kvHeads, keys, headDim]; a view if count is 1. */
+  private Tensor keys(Tensor k, Tile tile) {
+    return k.view(tile.count(), tile.length(), kvHeads, headDim)
+        .narrow(1, tile.firstKey(), tile.keys())
+        .transpose(1, 2)
+        .reshape((long) tile.count() * kvHeads, tile.keys(), headDim);
   }
 
   @Override
