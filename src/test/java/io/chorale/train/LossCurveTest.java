@@ -158,8 +158,7 @@ class LossCurveTest {
   @RealModel
   void stepsOfSmolLm2AreTheStepsOfPeftOnItsDequantizedWeights() throws IOException {
     int steps = Integer.getInteger("chorale.curve.steps", 2);
-    for (String method :
-        System.getProperty("chorale.curve.methods", "lora,dora").split(",")) {
+    for (String method : System.getProperty("chorale.curve.methods", "lora,dora").split(",")) {
       Golden golden = Golden.read("curves-real.json", method);
       double bound = method.equals("dora") ? 1e-3 : 1e-4;
       try (BaseModelFiles files = BaseModelFiles.open(RealModelFile.path(), Quantization.NONE)) {
