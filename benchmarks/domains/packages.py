@@ -9,7 +9,6 @@ PACKAGES = {
     "licenses": ("licensedcode-data==32.1.0", "licensedcode_data-32.1.0-py3-none-any.whl", "18f60bde6dbabbc0a925d45ed80089cdbb7168156a2a1c118737198f9b743b96"),
     "icd": ("simple-icd-10-cm==1.5.0", "simple_icd_10_cm-1.5.0-py3-none-any.whl",
             "6d461d71dc26aedc530ae65f02cfb578a154e49507c32e8241e75f701d4b7e42"),
-    "lm-eval": ("lm-eval==0.4.13", "lm_eval-0.4.13-py3-none-any.whl", "5daaa1973bf874005f64f28d3834b875f6886f0d6475878e6a6c821994a5286a"),
 }
 
 

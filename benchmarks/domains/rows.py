@@ -48,7 +48,7 @@ def first_of(patterns):
 
 def test_row(row, answer, scorer, group=None):
     """A training row as a test row: without its answer, with what is wanted and how to compare."""
-    made = {"messages": row["messages"][:-1], "answer": answer, "scorer": scorer}
+    made = {"messages": row["messages"][:-1], "answer": answer, "scorer": scorer, "max_new_tokens": 64}
     return made if group is None else {**made, "group": group}
 
 
