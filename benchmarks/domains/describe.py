@@ -3,26 +3,26 @@ import json
 
 ABOUT = {
     "legal": {
-        "what": """Sorts passages of license texts (permissive, weak copyleft, strong copyleft, proprietary, public domain) and reads the
-SPDX identifier out of a license notice.""",
+        "what": """Reads license notices as they stand in source files and READMEs: names the license by its SPDX identifier, or says what kind it
+is (permissive, weak copyleft, strong copyleft, proprietary, public domain).""",
         "ask": """```
-system: You sort license texts. Answer with one of: permissive, weak copyleft, strong copyleft, proprietary, public domain.
-user:   You may copy and distribute verbatim copies of the Program's source code as you receive it ...
-```
-or, without a system message, `Which license is this? Give its SPDX identifier.`, a blank line, the notice.""",
-        "good": """- One passage of 45 to 85 words of a license in English, or a notice of 6 words and more as it stands in source files.
-- Licenses that it never saw: the families in the `category` part of the test occur nowhere in training.""",
-        "bad": """- **Not legal advice.** One passage does not show what the whole license says: half of the passages that it gets wrong could
-  be from either kind of copyleft.
-- Identifiers of rare licenses that it never saw; it then names a common one. `or later` against `only`.
-- Questions on what a license allows: it has not been trained to explain anything. Notices with several licenses.""",
-        "data": """[ScanCode LicenseDB](https://scancode-licensedb.aboutcode.org), Copyright (c) nexB Inc. and others, **CC-BY-4.0** (https://creativecommons.org/licenses/by/4.0/), out of the PyPI
-package `licensedcode-data` 32.1.0. Changes: passages cut out of the texts, notices chosen and their white space folded, questions put around
-them; categories merged (`Copyleft Limited` = weak copyleft, `Copyleft` = strong copyleft; `Proprietary Free`, `Commercial`, `Free Restricted`,
-`Source-available` = proprietary). ScanCode is a trademark of nexB Inc.
+user: Which license is this? Give its SPDX identifier.
 
-Held out: for the category, whole license families (the first word of the key: every `cecill-*` lies on one side; the largest, such as
-`gpl-*` and `bsd-*`, in training); for the identifier, documents. No test row shares half of its word triples with a training row.""",
+      This library is free software; you can redistribute it under the terms of version 2.1 of the Lesser GPL.
+```
+or, with a system message that says what is wanted (and lists the kinds), the bare notice.""",
+        "good": """- A notice of 6 words and up to 330 characters in English that names a license that is not rare, in words it has not seen.""",
+        "bad": """- **Not legal advice.** It says what a notice names, not what you may do.
+- Licenses that it never saw (the group `unseen` below): it mostly names a common one, or makes an identifier up.
+- `or later` against `only` where the notice does not say; notices with several licenses or exceptions; whole license texts (a passage alone did
+  not show a model of this size what kind of license it is from: 33 % of five kinds).""",
+        "data": """[ScanCode LicenseDB](https://scancode-licensedb.aboutcode.org), Copyright (c) nexB Inc. and others, **CC-BY-4.0**
+(https://creativecommons.org/licenses/by/4.0/), out of the PyPI package `licensedcode-data` 32.1.0. Changes: notices chosen and their white space
+folded, questions put around them; kinds are LicenseDB's categories, merged (`Copyleft Limited` = weak copyleft, `Copyleft` = strong copyleft;
+`Proprietary Free`, `Commercial`, `Free Restricted`, `Source-available` = proprietary). ScanCode is a trademark of nexB Inc.
+
+Held out: documents, and for the group `unseen` whole license families (the first word of the key: every `cecill-*` lies there). No test notice
+shares half of its word triples with a training notice, nor spells out the identifier that is asked for.""",
     },
     "medical": {
         "what": """Sorts diagnoses into 19 chapters of ICD-10-CM (the classification of diseases used in the United States) and names the
@@ -124,6 +124,6 @@ def write(folder, name, report, documents, table):
              f"{result['steps']} steps; held-out loss {result['eval_loss_before']:.3f} before, {result['eval_loss']:.3f} after. {size:,} bytes (float16). "
              "`report.html` is the run's own report, `chorale.json` its facts.", "",
              "## Results", *table, "", *parts(folder, name, documents, base), "",
-             "## Ten answers", "Every tenth part of the test file has one; not chosen by hand. Greedy, at most 64 tokens. ` / ` is a line's end.", "",
+             "## Ten answers", "Evenly spread over the test file, not chosen by hand. Greedy, at most 64 tokens; ` / ` is a line's end.", "",
              *ten(folder, name, documents, base)]
     (folder / "README.md").write_text("\n".join(lines) + "\n", encoding="utf-8")

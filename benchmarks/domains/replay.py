@@ -3,7 +3,8 @@
   ./chorale serve --port 8093                                   # the base model, in another terminal
   python3 benchmarks/domains/replay.py http://127.0.0.1:8093/v1  (greedy, some minutes)
 
-Each training set gets the general rows and those of the other two domains, so that an adapter leaves alone what it was not
+The committed file was made when legal_task.py also asked for the kind of whole license passages; a new run asks other legal
+questions. Each training set gets the general rows and those of the other two domains, so that an adapter leaves alone what it was not
 trained for. SmolLM2-135M-Instruct and thus its answers: Apache-2.0. An answer that is cut at the limit is kept up to its
 last whole sentence or line.
 """
