@@ -171,4 +171,5 @@ def measure(server, requests, concurrency, limit_s):
             "output_tokens": output, "output_tokens_per_s": round(output / wall_s, 2), "prompt_tokens": prompt,
             "prompt_tokens_per_s": round(prompt / wall_s, 2), "text_chunks": sum(len(a.stamps) for a in good),
             "ttft_p50_ms": milliseconds(first, 50), "ttft_p99_ms": milliseconds(first, 99),
-            "gap_p50_ms": milliseconds(gaps, 50), "gap_p99_ms": milliseconds(gaps, 99)}
+            "gap_p50_ms": milliseconds(gaps, 50), "gap_p99_ms": milliseconds(gaps, 99),
+            "gap_max_ms": round(max(gaps) * 1000, 2) if gaps else None}

@@ -131,7 +131,7 @@ def summary(visits, plan):
         entry = {**dataclasses.asdict(point), "rate": rate, "servers": {}}
         for kind in SERVERS:
             runs = [seen["runs"][index] for seen in visits[kind.name]]
-            keys = [rate, "ttft_p50_ms", "ttft_p99_ms", "gap_p50_ms", "gap_p99_ms"]
+            keys = [rate, "ttft_p50_ms", "ttft_p99_ms", "gap_p50_ms", "gap_p99_ms", "gap_max_ms"]
             entry["servers"][kind.name] = {"errors": sum(run["errors"] for run in runs),
                                            "cut": sum(run["cut_by_time_limit"] for run in runs),
                                            **{key: spread([run[key] for run in runs]) for key in keys}, "runs": runs}
@@ -193,14 +193,14 @@ def read_options():
     return options
 
 
-def prepare(options):
+def prepare(options, with_llama=True):
     home = pathlib.Path.home()
     cache = pathlib.Path(os.environ.get("CHORALE_BENCH_CACHE") or home / ".cache" / "chorale" / "bench").resolve()
     (cache / "work").mkdir(parents=True, exist_ok=True)
     model = (options.model or fetch.default_model(cache)).resolve()
     folder = cache / "adapters" / model.stem
     adapters.make(model, folder)
-    return Setup(model, folder, cache / "work", options.threads, fetch.server(cache), launcher(REPOSITORY))
+    return Setup(model, folder, cache / "work", options.threads, fetch.server(cache) if with_llama else None, launcher(REPOSITORY))
 
 
 def main():

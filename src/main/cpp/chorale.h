@@ -18,7 +18,7 @@ constexpr int ROWS = 64;  // rows of a step whose tile is held before it is fini
 enum Path { SCALAR = 0, AVX2 = 1, AVX512 = 2 };
 
 // How a weight is kept; the numbers are NativeWeight.Kind's.
-enum Kind { Q4 = 0, Q8 = 1, NF4 = 2, F32 = 3, F16 = 4, BF16 = 5, KINDS = 6 };
+enum Kind { Q4 = 0, Q8 = 1, NF4 = 2, F32 = 3, F16 = 4, BF16 = 5, NF4_I8 = 6, KINDS = 7 };
 
 inline size_t roundUp(size_t n, size_t to) { return (n + to - 1) / to * to; }
 
@@ -52,6 +52,8 @@ struct Buffer {  // grows, never shrinks, keeps nothing
 //   Q8   blocks of 512 bytes: 8 groups of 64, byte 4 r + i is row r's input 4 g + i; then 16 half
 //        scales a block
 //   NF4  blocks of 576 bytes: 8 x 16 words, nibble j of word r is row r's input 8 c + j; 16 floats
+//   NF4_I8  blocks of 576 bytes: twice Q4's 4 x 64 bytes of codes, 16 floats; multiplied with the
+//        codebook rounded to int8
 //   F32 F16 BF16  [inputs padded to 16][16 rows]
 struct Weight {
   int kind, rows, cols;
@@ -62,7 +64,7 @@ struct Weight {
   ~Weight() { release(data); }
   size_t bytes() const { return tiles * tileBytes; }
   const uint8_t* tile(int t) const { return data + t * tileBytes; }
-  bool integer() const { return kind == Q4 || kind == Q8; }
+  bool integer() const { return kind == Q4 || kind == Q8 || kind == NF4_I8; }
   // GGUF's own bytes of rows from .. from+count-1: Q4_0 (2), Q4_1 (3) or Q8_0 (8) as in ggml.h.
   void packGgml(int type, int from, int count, const uint8_t* bytes);
   void packNf4(int from, int count, const uint8_t* codes, const float* absmax);
@@ -91,6 +93,7 @@ struct LoraEntry {
   float* rowScale = nullptr;  // [out padded]
   Weight* replacement = nullptr;
   size_t bytes = 0;
+  bool packed = false;  // the factors belong to the set
   ~LoraEntry();
   size_t aIndex(int r, int i) const {
     size_t padded = roundUp(in, 16);
@@ -99,12 +102,22 @@ struct LoraEntry {
   }
 };
 
-struct LoraTable {
-  int slots, modules;
+// One adapter: an entry for each module that it changes, else null. Immutable once packed.
+struct LoraSet {
   std::vector<std::unique_ptr<LoraEntry>> entries;
-  LoraTable(int slots, int modules) : slots(slots), modules(modules), entries(size_t(slots) * modules) {}
+  size_t bytes = 0;
+  void* memory = nullptr;  // of all factors
+  explicit LoraSet(int modules) : entries(modules) {}
+  ~LoraSet();
+  void pack();  // moves the factors, which were allocated one by one, to one piece of memory
+};
+
+struct LoraTable {  // which adapter sits in which slot; owns none of them
+  int modules;
+  std::vector<const LoraSet*> seated;
+  LoraTable(int slots, int modules) : modules(modules), seated(slots) {}
   const LoraEntry* entry(int slot, int module) const {
-    return slot < 0 ? nullptr : entries[size_t(slot) * modules + module].get();
+    return slot < 0 || seated[slot] == nullptr ? nullptr : seated[slot]->entries[module].get();
   }
 };
 
@@ -114,21 +127,34 @@ struct LoraSource {  // host factors; biasB and magnitude may be null
   const float *a, *b, *biasB, *magnitude;
 };
 
-struct KvPages {
+struct KvShape {
   int layers, kvSlots, heads, kvHeads, headDim, window;
-  int width;          // headDim padded to 16
-  size_t pairHalves;   // of 16 slots' keys and values of one head
-  // [kvSlot / 16][layer][kvHead] pairs of keys [headDim][16] and values [16][width]: memory is
-  // touched as slots are used, not once per layer and head, so that huge pages cost nothing.
-  uint16_t* pairs;
-  KvPages(int layers, int kvSlots, int heads, int kvHeads, int headDim, int window);
+  bool q8;  // int8 with one half-precision scale per position and head, else halves
+};
+
+struct KvPages : KvShape {
+  int width;         // headDim padded to 16
+  size_t pairBytes;  // of 16 slots' keys and values of one head
+  // [kvSlot / 16][layer][kvHead] pairs of keys [headDim][16] and values [16][width], with q8 then
+  // 16 scales of the keys and 16 of the values: memory is touched as slots are used, not once per
+  // layer and head, so that huge pages cost nothing.
+  uint8_t* pairs;
+  explicit KvPages(const KvShape& shape);
   ~KvPages();
-  uint16_t* keys(int layer, int kvHead, size_t slot) const {
-    return pairs + ((slot / 16 * layers + layer) * kvHeads + kvHead) * pairHalves;
+  uint8_t* pair(int layer, int kvHead, size_t slot) const {
+    return pairs + ((slot / 16 * layers + layer) * kvHeads + kvHead) * pairBytes;
   }
-  uint16_t* values(int layer, int kvHead, size_t slot) const {
-    return keys(layer, kvHead, slot) + headDim * 16 + slot % 16 * width;
-  }
+  size_t bytes() const { return pairBytes * layers * kvHeads * (roundUp(kvSlots, 16) / 16); }
+  size_t elementBytes() const { return q8 ? 1 : 2; }
+  size_t valuesAt() const { return 16 * headDim * elementBytes(); }  // in a pair
+  size_t scalesAt() const { return valuesAt() + 16 * width * elementBytes(); }
+  // One position's key and value of a layer and head, [headDim] each.
+  void put(int layer, int kvHead, size_t slot, const float* key, const float* value);
+};
+
+struct Ahead {  // bytes of factors to prefetch during each tile, `stride` apart from tile to tile
+  const char* from;
+  size_t stride, bytes;
 };
 
 struct TileArgs {
@@ -138,10 +164,9 @@ struct TileArgs {
   const int* rows;  // [n]
   int n;
   float* out;  // [n, 16]
-  // What `finish` reads next: prefetched piecemeal during the product, which leaves memory idle.
-  const char* const* ahead;
-  int aheads;
-  size_t aheadBytes;
+  // What later calls read: prefetched piecemeal during the product, which leaves memory idle.
+  const Ahead* ahead;
+  int aheads, aheadsPerBlock;
 };
 
 struct FinishArgs {  // what follows the base's product, for one tile and n rows
@@ -165,7 +190,7 @@ struct AttendArgs {  // one sequence's rows first .. first+n-1 over one key/valu
   int first, n;
   const float* q;
   float* out;
-  float* scratch;  // [2 * 64 * (width + headDim)]
+  float* scratch;  // [64 * (width + headDim) + n * heads per kvHead * (width + 2)]
 };
 
 // What each instruction set implements, all with one order of operations per output.

@@ -110,50 +110,62 @@ METHOD(jlong, loraTable)(JNIEnv* env, jclass, jint slots, jint modules) {
 
 METHOD(void, loraFree)(JNIEnv*, jclass, jlong table) { delete at<LoraTable>(table); }
 
-METHOD(jlong, loraEntry)
-(JNIEnv* env, jclass, jlong base, jboolean embedding, jint rank, jfloat scaling, jobjectArray factors) {
-  jarray arrays[4];
-  for (int i = 0; i < 4; i++) arrays[i] = static_cast<jarray>(env->GetObjectArrayElement(factors, i));
-  LoraEntry* entry = nullptr;
-  bool full = false;
-  {
-    Elements<float> a(env, arrays[0]), b(env, arrays[1]), bias(env, arrays[2]), magnitude(env, arrays[3]);
-    LoraSource source{rank, scaling, a.data(), b.data(), bias.data(), magnitude.data()};
-    try {
-      entry = loraEntry(*at<Weight>(base), embedding, source).release();
-    } catch (const std::bad_alloc&) {
-      full = true;
-    }
-  }
-  if (full) env->ThrowNew(env->FindClass("java/lang/OutOfMemoryError"), "native memory for an adapter");
-  return handle(entry);
+METHOD(jlong, loraSet)(JNIEnv* env, jclass, jint modules) {
+  return made(env, [&] { return new LoraSet(modules); });
 }
 
-METHOD(jlong, loraReplacement)(JNIEnv* env, jclass, jlong weight) {
-  return made(env, [&] {
-    auto* entry = new LoraEntry();
-    entry->replacement = at<Weight>(weight);
-    entry->bytes = entry->replacement->bytes();
-    return entry;
+// Copies the arrays first: the norms of DoRA take long, and a collector must not wait for them.
+METHOD(void, loraAdd)
+(JNIEnv* env, jclass, jlong set, jint module, jlong base, jboolean embedding, jint rank, jfloat scaling,
+ jobjectArray factors) {
+  made(env, [&] {
+    std::vector<float> copies[4];
+    const float* data[4] = {};
+    for (int i = 0; i < 4; i++) {
+      auto array = static_cast<jfloatArray>(env->GetObjectArrayElement(factors, i));
+      if (array == nullptr) continue;
+      copies[i].resize(env->GetArrayLength(array));
+      env->GetFloatArrayRegion(array, 0, jsize(copies[i].size()), copies[i].data());
+      env->DeleteLocalRef(array);
+      data[i] = copies[i].data();
+    }
+    LoraSource source{rank, scaling, data[0], data[1], data[2], data[3]};
+    at<LoraSet>(set)->entries[module] = loraEntry(*at<Weight>(base), embedding, source);
+    return at<LoraSet>(set);
   });
 }
 
-// Takes the entry, frees what was there; 0 empties the place.
-METHOD(void, loraPut)(JNIEnv*, jclass, jlong table, jint slot, jint module, jlong entry) {
-  auto* t = at<LoraTable>(table);
-  t->entries[size_t(slot) * t->modules + module].reset(at<LoraEntry>(entry));
+METHOD(void, loraReplace)(JNIEnv* env, jclass, jlong set, jint module, jlong weight) {
+  made(env, [&] {
+    auto entry = std::make_unique<LoraEntry>();
+    entry->replacement = at<Weight>(weight);
+    at<LoraSet>(set)->entries[module] = std::move(entry);
+    return at<LoraSet>(set);
+  });
 }
 
-METHOD(jlong, loraBytes)(JNIEnv*, jclass, jlong table) {
-  size_t sum = 0;
-  for (const auto& entry : at<LoraTable>(table)->entries) sum += entry == nullptr ? 0 : entry->bytes;
-  return jlong(sum);
+METHOD(jlong, loraPack)(JNIEnv* env, jclass, jlong set) {
+  made(env, [&] {
+    at<LoraSet>(set)->pack();
+    return at<LoraSet>(set);
+  });
+  return jlong(at<LoraSet>(set)->bytes);
+}
+
+METHOD(void, loraSetFree)(JNIEnv*, jclass, jlong set) { delete at<LoraSet>(set); }
+
+METHOD(void, loraSeat)(JNIEnv*, jclass, jlong table, jint slot, jlong set) {
+  at<LoraTable>(table)->seated[slot] = at<LoraSet>(set);
 }
 
 METHOD(jlong, kvPages)
-(JNIEnv* env, jclass, jint layers, jint kvSlots, jint heads, jint kvHeads, jint headDim, jint window) {
-  return made(env, [&] { return new KvPages(layers, kvSlots, heads, kvHeads, headDim, window); });
+(JNIEnv* env, jclass, jint layers, jint kvSlots, jint heads, jint kvHeads, jint headDim, jint window,
+ jboolean q8) {
+  KvShape shape{layers, kvSlots, heads, kvHeads, headDim, window, bool(q8)};
+  return made(env, [&] { return new KvPages(shape); });
 }
+
+METHOD(jlong, kvBytes)(JNIEnv*, jclass, jlong pages) { return jlong(at<KvPages>(pages)->bytes()); }
 
 METHOD(void, kvFree)(JNIEnv*, jclass, jlong pages) { delete at<KvPages>(pages); }
 

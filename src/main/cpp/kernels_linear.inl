@@ -11,10 +11,13 @@ INLINE float dotShift(const Activations& in, int row, int block) {
 }
 
 INLINE void prefetchAhead(const TileArgs& t, const int* rows, int block) {
-  if (rows != t.rows || block >= 2 * t.aheads) return;
-  size_t half = t.aheadBytes / 2;
-  const char* p = t.ahead[block / 2] + (block % 2) * half;
-  for (size_t i = 0; i < half; i += 64) __builtin_prefetch(p + i);
+  if (rows != t.rows) return;
+  int from = block * t.aheadsPerBlock;
+  int to = from + t.aheadsPerBlock < t.aheads ? from + t.aheadsPerBlock : t.aheads;
+  for (int a = from; a < to; a++) {
+    const char* p = t.ahead[a].from + t.tile * t.ahead[a].stride;
+    for (size_t i = 0; i < t.ahead[a].bytes; i += 64) __builtin_prefetch(p + i, 0, 2);
+  }
 }
 
 template <int N>
@@ -31,7 +34,7 @@ INLINE void q4Rows(const TileArgs& t, const int* rows, float* out) {
     Dot dot[N];
     UNROLL for (int m = 0; m < N; m++) dot[m] = dotZero();
     if (N >= 4) {  // with fewer rows the machine keeps up by itself
-      UNROLL for (int i = 0; i < 5; i++) __builtin_prefetch(p + 4096 + 64 * i);
+      UNROLL for (int i = 0; i < 5; i++) __builtin_prefetch(p + 4096 + 64 * i, 0, 2);
     }
     UNROLL for (int g = 0; g < 4; g++) {
       Bytes low, high;
@@ -118,6 +121,52 @@ INLINE void nf4Rows(const TileArgs& t, const int* rows, float* out) {
   UNROLL for (int m = 0; m < N; m++) store(out + m * TILE, acc[m]);
 }
 
+// The codebook times SCALE as int8, off by at most 0.5: of all scales up to 127 this one has the
+// smallest rms error, 0.0017 of 1.
+alignas(16) static const int8_t NF4_INT8[16] = {-112, -78, -59, -44, -32, -21, -10, 0, 9, 18, 28, 38, 49, 63, 81, 112};
+constexpr float NF4_INT8_SCALE = 112.03f;
+
+template <int N>
+INLINE void nf4Int8Rows(const TileArgs& t, const int* rows, float* out) {
+  const Activations& in = *t.in;
+  const uint8_t* p = t.weight->tile(t.tile);
+  const Bytes book = codebook(NF4_INT8);
+  F acc[N];
+  UNROLL for (int m = 0; m < N; m++) acc[m] = set1(0);
+  for (int b = 0; b < t.weight->blocks; b++, p += 64) {
+    F part[N];
+    UNROLL for (int half = 0; half < 2; half++, p += 256) {
+      I dot[N];
+      const int8_t* x[N];
+      UNROLL for (int m = 0; m < N; m++) {
+        size_t at = size_t(rows[m]) * in.blocks + 2 * b + half;
+        dot[m] = codesZero(in.sums[at]);
+        x[m] = in.q + at * BLOCK;
+      }
+      UNROLL for (int g = 0; g < 4; g++) {
+        Bytes low, high;
+        nibbles(p + 64 * g, low, high);
+        low = lookUp(book, low);
+        high = lookUp(book, high);
+        UNROLL for (int m = 0; m < N; m++) {
+          dotCodes(dot[m], low, x[m] + 4 * g);
+          dotCodes(dot[m], high, x[m] + 16 + 4 * g);
+        }
+      }
+      UNROLL for (int m = 0; m < N; m++) {
+        F d = set1(dotScale(in, rows[m], 2 * b + half));
+        F value = codesFloat(dot[m]);
+        part[m] = half == 0 ? mul(value, d) : fma(value, d, part[m]);
+      }
+    }
+    prefetchAhead(t, rows, b);
+    F absmax = load(reinterpret_cast<const float*>(p));
+    UNROLL for (int m = 0; m < N; m++) acc[m] = fma(part[m], absmax, acc[m]);
+  }
+  F unscale = set1(1 / NF4_INT8_SCALE);
+  UNROLL for (int m = 0; m < N; m++) store(out + m * TILE, mul(acc[m], unscale));
+}
+
 template <int KIND>
 INLINE F denseColumn(const uint8_t* p) {
   if constexpr (KIND == F32) return load(reinterpret_cast<const float*>(p));
@@ -172,6 +221,7 @@ INLINE void denseRows(const TileArgs& t, const int* rows, float* out) {
 static void q4Tile(const TileArgs& t) { OVER_ROWS(MAX_ROWS, q4Rows<N>(t, rows, out)) }
 static void q8Tile(const TileArgs& t) { OVER_ROWS(MAX_ROWS, q8Rows<N>(t, rows, out)) }
 static void nf4Tile(const TileArgs& t) { OVER_ROWS(MAX_ROWS, nf4Rows<N>(t, rows, out)) }
+static void nf4Int8Tile(const TileArgs& t) { OVER_ROWS(MAX_ROWS, nf4Int8Rows<N>(t, rows, out)) }
 static void f32Tile(const TileArgs& t) { OVER_ROWS(4, (denseRows<F32, N>(t, rows, out))) }
 static void f16Tile(const TileArgs& t) { OVER_ROWS(4, (denseRows<F16, N>(t, rows, out))) }
 static void bf16Tile(const TileArgs& t) { OVER_ROWS(4, (denseRows<BF16, N>(t, rows, out))) }
@@ -242,25 +292,24 @@ INLINE F loadSome(const float* p, int count) {
   return load(padded);
 }
 
-// y[m] = b shrunk[m] for N rows of one adapter; even and odd ranks are summed apart.
+// y[m] = b shrunk[m] for N rows of one adapter, in four sums that do not wait for each other.
 template <int N>
 INLINE void expandRows(const LoraEntry& e, int tile, const float* const* t, F* y) {
   const uint16_t* b = e.b + size_t(tile) * TILE * e.rank;
-  F even[N], odd[N];
-  UNROLL for (int m = 0; m < N; m++) even[m] = odd[m] = set1(0);
+  F sums[4][N];
+  UNROLL for (int j = 0; j < 4; j++) UNROLL for (int m = 0; m < N; m++) sums[j][m] = set1(0);
   int r = 0;
-  for (; r + 1 < e.rank; r += 2, b += 2 * TILE) {
-    F first = loadHalf(b), second = loadHalf(b + TILE);
-    UNROLL for (int m = 0; m < N; m++) {
-      even[m] = fma(first, set1(t[m][r]), even[m]);
-      odd[m] = fma(second, set1(t[m][r + 1]), odd[m]);
+  for (; r + 4 <= e.rank; r += 4, b += 4 * TILE) {
+    UNROLL for (int j = 0; j < 4; j++) {
+      F w = loadHalf(b + j * TILE);
+      UNROLL for (int m = 0; m < N; m++) sums[j][m] = fma(w, set1(t[m][r + j]), sums[j][m]);
     }
   }
-  if (r < e.rank) {
-    F last = loadHalf(b);
-    UNROLL for (int m = 0; m < N; m++) even[m] = fma(last, set1(t[m][r]), even[m]);
+  for (; r < e.rank; r++, b += TILE) {
+    F w = loadHalf(b);
+    UNROLL for (int m = 0; m < N; m++) sums[0][m] = fma(w, set1(t[m][r]), sums[0][m]);
   }
-  UNROLL for (int m = 0; m < N; m++) y[m] = add(even[m], odd[m]);
+  UNROLL for (int m = 0; m < N; m++) y[m] = add(add(sums[0][m], sums[1][m]), add(sums[2][m], sums[3][m]));
 }
 
 // y = rowScale * (base + b shrunk + biasB) + bias of N rows of one adapter, then stored or added.

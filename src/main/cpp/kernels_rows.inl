@@ -55,29 +55,60 @@ INLINE size_t slotOf(const AttendArgs& a, int position) {
 INLINE void prefetchSpan(const AttendArgs& a, int start, int end) {
   if (a.blockTokens % 16 != 0) return;
   for (int p = start; p < end; p += 16) {
-    const char* pair = reinterpret_cast<const char*>(a.pages->keys(a.layer, a.kvHead, slotOf(a, p)));
-    for (size_t i = 0; i < 2 * a.pages->pairHalves; i += 64) __builtin_prefetch(pair + i);
+    const uint8_t* pair = a.pages->pair(a.layer, a.kvHead, slotOf(a, p));
+    for (size_t i = 0; i < a.pages->pairBytes; i += 64) __builtin_prefetch(pair + i);
   }
+}
+
+// 16 positions whose slots follow each other: keys as [headDim][16], values as [16][width].
+INLINE void loadPair(const KvPages& kv, const uint8_t* pair, float* keys, float* values) {
+  const int dim = kv.headDim, width = kv.width;
+  const uint8_t* v = pair + kv.valuesAt();
+  if (!kv.q8) {
+    for (int d = 0; d < dim; d++) store(keys + d * 16, loadHalf(pair + d * 32));
+    for (int i = 0; i < 16 * width; i += 16) store(values + i, loadHalf(v + 2 * i));
+    return;
+  }
+  F scale = loadHalf(pair + kv.scalesAt());
+  for (int d = 0; d < dim; d++) store(keys + d * 16, mul(loadInt8(pair + d * 16), scale));
+  float scales[16];
+  store(scales, loadHalf(pair + kv.scalesAt() + 32));
+  for (int i = 0; i < 16; i++, v += width, values += width) {
+    F own = set1(scales[i]);
+    for (int d = 0; d < width; d += 16) store(values + d, mul(loadInt8(v + d), own));
+  }
+}
+
+// The same of one position, which becomes the i-th.
+INLINE void loadPosition(const KvPages& kv, const uint8_t* pair, int at, int i, float* keys,
+                         float* values) {
+  const int dim = kv.headDim, width = kv.width;
+  const uint8_t* v = pair + kv.valuesAt() + at * width * kv.elementBytes();
+  values += i * width;
+  if (!kv.q8) {
+    const uint16_t* k = reinterpret_cast<const uint16_t*>(pair) + at;
+    for (int d = 0; d < dim; d++) keys[d * 16 + i] = halfToFloat(k[d * 16]);
+    for (int d = 0; d < width; d += 16) store(values + d, loadHalf(v + 2 * d));
+    return;
+  }
+  const uint16_t* scales = reinterpret_cast<const uint16_t*>(pair + kv.scalesAt()) + at;
+  float ofKey = halfToFloat(scales[0]);
+  for (int d = 0; d < dim; d++) keys[d * 16 + i] = float(int8_t(pair[d * 16 + at])) * ofKey;
+  F own = set1(halfToFloat(scales[16]));
+  for (int d = 0; d < width; d += 16) store(values + d, mul(loadInt8(v + d), own));
 }
 
 // Positions start .. end-1: keys as [SPAN / 16][headDim][16], values as [SPAN][width], float32.
 INLINE void loadSpan(const AttendArgs& a, int start, int end, float* keys, float* values) {
   const KvPages& kv = *a.pages;
-  const int dim = kv.headDim, width = kv.width;
-  for (int p = start; p < end; p += 16, keys += dim * 16, values += 16 * width) {
+  for (int p = start; p < end; p += 16, keys += kv.headDim * 16, values += 16 * kv.width) {
     if (a.blockTokens % 16 == 0) {
-      const uint16_t* pair = kv.keys(a.layer, a.kvHead, slotOf(a, p));
-      for (int d = 0; d < dim; d++) store(keys + d * 16, loadHalf(pair + d * 16));
-      pair += dim * 16;
-      for (int i = 0; i < 16 * width; i += 16) store(values + i, loadHalf(pair + i));
+      loadPair(kv, kv.pair(a.layer, a.kvHead, slotOf(a, p)), keys, values);
       continue;
     }
     for (int i = 0; i < 16 && p + i < end; i++) {
       size_t slot = slotOf(a, p + i);
-      const uint16_t* k = kv.keys(a.layer, a.kvHead, slot) + slot % 16;
-      for (int d = 0; d < dim; d++) keys[d * 16 + i] = halfToFloat(k[d * 16]);
-      const uint16_t* v = kv.values(a.layer, a.kvHead, slot);
-      for (int d = 0; d < width; d += 16) store(values + i * width + d, loadHalf(v + d));
+      loadPosition(kv, kv.pair(a.layer, a.kvHead, slot), int(slot % 16), i, keys, values);
     }
   }
 }
@@ -186,7 +217,7 @@ static void attend(const AttendArgs& a) {
 }
 
 static constexpr Kernels TABLE = {quantize,
-                                  {q4Tile, q8Tile, nf4Tile, f32Tile, f16Tile, bf16Tile},
+                                  {q4Tile, q8Tile, nf4Tile, f32Tile, f16Tile, bf16Tile, nf4Int8Tile},
                                   finish,
                                   shrink,
                                   rmsNorm,

@@ -8,8 +8,6 @@ namespace chorale {
 
 namespace {
 
-constexpr int AHEAD = 32;  // adapters whose factors are prefetched
-
 struct Call {
   const RowGroups& groups;
   Context& context;
@@ -90,26 +88,46 @@ void prepare(Call& call, const float* x) {
   }
 }
 
-// Where the first rows' adapters have their factors for a tile; returns how many.
-int factorsAhead(const Call& call, int tile, const char** ahead) {
-  int count = 0;
-  for (const auto& s : call.groups.segments) {
-    const LoraEntry* e = call.groups.step->table->entry(s.slot, call.module);
-    if (e == nullptr || e->rank == 0) continue;
-    ahead[count++] = reinterpret_cast<const char*>(e->b + size_t(tile) * TILE * e->rank);
-    if (count == AHEAD) break;
+// What to prefetch during a tile: the b factors of the next one, and a share of the a factors of the
+// linear that will follow, if it is the one that followed last time.
+void lookAhead(Call& call) {
+  Context& c = call.context;
+  const LoraTable& table = *call.groups.step->table;
+  c.ahead.clear();
+  if (c.successor.size() < size_t(table.modules)) c.successor.assign(table.modules, -1);
+  if (call.module >= 0 && call.module < table.modules) {
+    if (c.lastModule >= 0 && c.lastModule < table.modules) c.successor[c.lastModule] = call.module;
+    c.lastModule = call.module;
   }
-  return count;
+  if (call.rank == 0) return;
+  int next = c.successor[call.module];
+  auto add = [&](const void* from, size_t stride, size_t bytes) {
+    c.ahead.push_back({static_cast<const char*>(from), stride, bytes});
+  };
+  for (const auto& s : call.groups.segments) {
+    const LoraEntry* e = table.entry(s.slot, call.module);
+    if (e != nullptr && e->rank > 0) {
+      size_t bytes = size_t(e->rank) * TILE * 2, half = roundUp(bytes / 2, 64);
+      const char* b = reinterpret_cast<const char*>(e->b) + bytes;
+      add(b, bytes, half);
+      if (half < bytes) add(b + half, bytes, bytes - half);
+    }
+    const LoraEntry* later = next < 0 ? nullptr : table.entry(s.slot, next);
+    if (later != nullptr && later->rank > 0) {
+      size_t share = roundUp(roundUp(later->in, 16) * later->rank * 2 / call.weight.tiles, 64);
+      add(later->a, share, share);
+    }
+  }
 }
 
 void tileOfRows(const Call& call, int tile, const Weight& weight, const int* rows, int n) {
   alignas(64) float base[ROWS * TILE];
-  const char* ahead[AHEAD];
-  int aheads = call.rank == 0 ? 0 : factorsAhead(call, tile, ahead);
+  const auto& ahead = call.context.ahead;
+  const int perBlock = weight.blocks == 0 ? 0 : int(ahead.size() + weight.blocks - 1) / weight.blocks;
   for (int done = 0; done < n; done += ROWS) {
     int count = std::min(ROWS, n - done);
-    TileArgs t{&weight, tile, &call.in, rows + done, count, base,
-               ahead,   aheads, size_t(call.rank) * TILE * 2};
+    TileArgs t{&weight,      tile,         &call.in, rows + done, count, base, ahead.data(),
+               int(ahead.size()), perBlock};
     call.context.kernels->tile[weight.kind](t);
     FinishArgs f{base,
                  rows + done,
@@ -149,6 +167,7 @@ void linear(const RowGroups& groups, const float* x, const Weight& weight, const
   Context& context = *groups.step->context;
   Call call{groups, context, weight, bias, module, accumulate, out, {}};
   lookUp(call);
+  lookAhead(call);
   prepare(call, x);
   // Chunks of some ten microseconds: long enough to hide the claim, short enough to share evenly.
   size_t tileWork = weight.tileBytes + size_t(weight.cols) * TILE / 16 * groups.size();

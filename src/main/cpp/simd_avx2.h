@@ -75,6 +75,11 @@ INLINE F loadBf16(const void* p) {
   const __m128i* h = static_cast<const __m128i*>(p);
   return {bf16(_mm_loadu_si128(h)), bf16(_mm_loadu_si128(h + 1))};
 }
+INLINE __m256 eightInt8(const uint8_t* p) {
+  return _mm256_cvtepi32_ps(
+      _mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))));
+}
+INLINE F loadInt8(const uint8_t* p) { return {eightInt8(p), eightInt8(p + 8)}; }
 INLINE int32_t storeBytes(int8_t* p, F x) {
   __m256i a = _mm256_cvtps_epi32(x.a), b = _mm256_cvtps_epi32(x.b);
   __m256i words = _mm256_permute4x64_epi64(_mm256_packs_epi32(a, b), 0xd8);
@@ -112,6 +117,13 @@ INLINE __m256i four(const int8_t* x) {
   int32_t word;
   __builtin_memcpy(&word, x, 4);
   return _mm256_set1_epi32(word);
+}
+INLINE Bytes codebook(const int8_t* codes) {
+  __m128i book = _mm_loadu_si128(reinterpret_cast<const __m128i*>(codes));
+  return {_mm256_broadcastsi128_si256(book), _mm256_broadcastsi128_si256(book)};
+}
+INLINE Bytes lookUp(const Bytes& book, const Bytes& nibbles) {
+  return {_mm256_shuffle_epi8(book.a, nibbles.a), _mm256_shuffle_epi8(book.b, nibbles.b)};
 }
 // Nibble products are summed as int16: 8 groups of at most 2 * 15 * 127 = 30480 in all.
 INLINE Dot dotZero() { return {_mm256_setzero_si256(), _mm256_setzero_si256()}; }

@@ -56,6 +56,10 @@ INLINE F loadBf16(const void* p) {
   __m512i wide = _mm512_cvtepu16_epi32(_mm256_loadu_si256(static_cast<const __m256i*>(p)));
   return _mm512_castsi512_ps(_mm512_slli_epi32(wide, 16));
 }
+INLINE F loadInt8(const uint8_t* p) {
+  return _mm512_cvtepi32_ps(
+      _mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))));
+}
 INLINE int32_t storeBytes(int8_t* p, F x) {
   __m512i words = _mm512_cvtps_epi32(x);
   _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(words));
@@ -83,6 +87,11 @@ INLINE __m512i four(const int8_t* x) {
 INLINE Bytes loadCodes(const uint8_t* p) {
   return _mm512_xor_si512(loadWords(p), _mm512_set1_epi8(int8_t(0x80)));
 }
+INLINE Bytes codebook(const int8_t* codes) {
+  __m512i book = _mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i*>(codes)));
+  return _mm512_xor_si512(book, _mm512_set1_epi8(int8_t(0x80)));
+}
+INLINE Bytes lookUp(Bytes book, Bytes nibbles) { return _mm512_shuffle_epi8(book, nibbles); }
 INLINE Dot dotZero() { return _mm512_setzero_si512(); }
 INLINE void dotNibbles(Dot& acc, const Bytes& w, const int8_t* x) {
   acc = _mm512_dpbusd_epi32(acc, w, four(x));

@@ -113,6 +113,11 @@ INLINE F loadBf16(const void* p) {
   }
   return r;
 }
+INLINE F loadInt8(const uint8_t* p) {
+  F r;
+  LANES r.v[i] = float(int8_t(p[i]));
+  return r;
+}
 // Whole numbers of at most 7 bits as bytes; returns their sum.
 INLINE int32_t storeBytes(int8_t* p, F a) {
   int32_t sum = 0;
@@ -141,6 +146,16 @@ INLINE Bytes loadCodes(const uint8_t* p) {
   Bytes r;
   memcpy(r.v, p, 64);
   return r;
+}
+INLINE Bytes codebook(const int8_t* codes) {
+  Bytes r = {};
+  memcpy(r.v, codes, 16);
+  return r;
+}
+// Codes as loadCodes has them.
+INLINE Bytes lookUp(const Bytes& book, Bytes nibbles) {
+  for (int i = 0; i < 64; i++) nibbles.v[i] = book.v[nibbles.v[i]];
+  return nibbles;
 }
 INLINE Dot dotZero() { return Dot{}; }
 INLINE void dotNibbles(Dot& acc, const Bytes& w, const int8_t* x) {

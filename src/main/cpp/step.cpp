@@ -65,16 +65,6 @@ void siluMul(Context& context, float* gate, const float* up, size_t count) {
   });
 }
 
-KvPages::KvPages(int layers, int kvSlots, int heads, int kvHeads, int headDim, int window)
-    : layers(layers), kvSlots(kvSlots), heads(heads), kvHeads(kvHeads), headDim(headDim),
-      window(window), width(int(roundUp(headDim, 16))) {
-  pairHalves = size_t(16) * (headDim + width);
-  pairs = static_cast<uint16_t*>(
-      allocate(2 * pairHalves * layers * kvHeads * (roundUp(kvSlots, 16) / 16)));
-}
-
-KvPages::~KvPages() { release(pairs); }
-
 namespace {
 
 // Half-split pairs: (a, b) becomes (a cos - b sin, b cos + a sin).
@@ -98,12 +88,7 @@ void ropeAndStoreKv(const Step& step, float* q, float* k, const float* v, KvPage
       float* key = k + (size_t(row) * kvHeads + h) * dim;
       const float* value = v + (size_t(row) * kvHeads + h) * dim;
       rotate(key, cos, sin, dim / 2);
-      uint16_t* toKey = pages.keys(layer, h, slot) + slot % 16;
-      uint16_t* toValue = pages.values(layer, h, slot);
-      for (int d = 0; d < dim; d++) {
-        toKey[size_t(d) * 16] = floatToHalf(key[d]);
-        toValue[d] = floatToHalf(value[d]);
-      }
+      pages.put(layer, h, slot, key, value);
     }
   };
   std::vector<size_t>& slots = step.context->kvSlots;

@@ -23,6 +23,9 @@ struct Context {
   std::vector<const LoraEntry*> entries;
   std::vector<size_t> kvSlots;
   std::vector<RowSegment> chunks;
+  std::vector<Ahead> ahead;
+  std::vector<int> successor;  // of each module: the one whose linear followed last time
+  int lastModule = -1;
   Context(const Kernels* kernels, int threads) : kernels(kernels), pool(threads) {}
 };
 

@@ -17,6 +17,11 @@ const float NF4_CODE[16] = {-1.0f,        -0.6961928009986877f, -0.5250730514526
                             0.16093020141124725f, 0.24611230194568634f, 0.33791524171829224f,
                             0.44070982933044434f, 0.5626170039176941f, 0.7229568362236023f, 1.0f};
 
+// Where input k of row r has its code in a tile of NF4_I8.
+size_t int8At(int k, int r) {
+  return k / NF4_BLOCK * NF4_BYTES + k % NF4_BLOCK / 32 * 256 + k % 16 / 4 * 64 + r * 4 + k % 4;
+}
+
 uint16_t read16(const uint8_t* p) { return uint16_t(p[0] | p[1] << 8); }
 
 float bits(uint32_t word) {
@@ -77,6 +82,7 @@ Weight::Weight(int kind, int rows, int cols) : kind(kind), rows(rows), cols(cols
       tileBytes = roundUp(blocks * (Q8_BYTES + 32), 64);
       break;
     case NF4:
+    case NF4_I8:
       blocks = cols / NF4_BLOCK;
       tileBytes = blocks * NF4_BYTES;
       break;
@@ -108,6 +114,11 @@ void Weight::packNf4(int from, int count, const uint8_t* codes, const float* abs
     uint8_t* t = data + row / TILE * tileBytes;
     int r = row % TILE;
     for (int k = 0; k < cols; k += 2, codes++) {
+      if (kind == NF4_I8) {
+        t[int8At(k, r)] |= *codes >> 4 << (k % 32 / 16 * 4);
+        t[int8At(k + 1, r)] |= (*codes & 15) << (k % 32 / 16 * 4);
+        continue;
+      }
       // bitsandbytes has the earlier value in the high nibble, a word here in the lower bits.
       uint8_t swapped = uint8_t(*codes << 4 | *codes >> 4);
       t[k / NF4_BLOCK * NF4_BYTES + k % NF4_BLOCK / 8 * 64 + r * 4 + k % 8 / 2] = swapped;
@@ -157,6 +168,13 @@ void Weight::dequantizeRow(int row, float* out) const {
         int code = block[k % NF4_BLOCK / 8 * 64 + r * 4 + k % 8 / 2] >> (k % 2 * 4) & 15;
         float absmax;
         memcpy(&absmax, block + 512 + r * 4, 4);
+        out[k] = NF4_CODE[code] * absmax;
+        break;
+      }
+      case NF4_I8: {
+        int code = t[int8At(k, r)] >> (k % 32 / 16 * 4) & 15;
+        float absmax;
+        memcpy(&absmax, t + k / NF4_BLOCK * NF4_BYTES + 512 + r * 4, 4);
         out[k] = NF4_CODE[code] * absmax;
         break;
       }

@@ -19,7 +19,13 @@ public final class AdapterException extends RuntimeException {
     /** Another load or removal of this name is still running. */
     BUSY,
     /** Nothing at this path inside the adapter roots. */
-    NO_SUCH_PATH
+    NO_SUCH_PATH,
+    /** No upload of this id is open. */
+    NO_SUCH_UPLOAD,
+    /** A part that does not fit its upload. */
+    BAD_UPLOAD,
+    /** The server does not compute what the trainer recorded; the name still means what it did. */
+    CANARY_FAILED
   }
 
   private final Code code;

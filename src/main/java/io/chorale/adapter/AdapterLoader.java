@@ -2,6 +2,7 @@ package io.chorale.adapter;
 
 import io.chorale.adapter.read.AdapterContents;
 import io.chorale.adapter.read.GgufReader;
+import io.chorale.adapter.read.MlxReader;
 import io.chorale.adapter.read.PeftReader;
 import io.chorale.format.GgufFile;
 import io.chorale.format.PeftAdapterFiles;
@@ -31,9 +32,9 @@ import java.util.stream.Stream;
 /**
  * From an adapter's files to weights that one base can serve exactly, or a refusal with the precise
  * reason. Takes a PEFT folder ({@code adapter_config.json} and {@code adapter_model.safetensors};
- * pickled weights are refused, reading them can run code), a folder with exactly one {@code .gguf},
- * or that file. The tensors are copied to the heap in the file's own element type: the files may
- * change afterwards.
+ * pickled weights are refused, reading them can run code), an MLX folder ({@code
+ * adapters.safetensors}), a folder with exactly one {@code .gguf}, or that file. The tensors are
+ * copied to the heap in the file's own element type: the files may change afterwards.
  *
  * <p>Immutable; any thread; reads the disk.
  */
@@ -156,6 +157,9 @@ public final class AdapterLoader {
       children.map(child -> child.getFileName().toString()).sorted().forEach(names::add);
     }
     if (names.contains(PeftAdapterFiles.CONFIG)) {
+      if (names.contains(MlxReader.WEIGHTS) && !names.contains(PeftAdapterFiles.WEIGHTS)) {
+        return List.of(folder.resolve(PeftAdapterFiles.CONFIG), folder.resolve(MlxReader.WEIGHTS));
+      }
       if (!names.contains(PeftAdapterFiles.WEIGHTS)) {
         throw new IllegalArgumentException(noWeights(names));
       }
@@ -196,8 +200,12 @@ public final class AdapterLoader {
         return GgufReader.read(file.metadata(), file, spec);
       }
     }
-    PeftAdapterFiles.Config config = PeftAdapterFiles.config(Files.readAllBytes(files.get(0)));
+    byte[] json = Files.readAllBytes(files.get(0));
     try (SafetensorsFiles tensors = SafetensorsFiles.open(files.get(1))) {
+      if (files.get(1).endsWith(MlxReader.WEIGHTS)) {
+        return MlxReader.read(json, tensors, spec);
+      }
+      PeftAdapterFiles.Config config = PeftAdapterFiles.config(json);
       return PeftReader.read(config, tensors, spec, baseFingerprint);
     }
   }

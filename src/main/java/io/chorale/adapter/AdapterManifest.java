@@ -47,11 +47,16 @@ final class AdapterManifest {
   private final Path file;
   private final FileOps ops;
   private Map<String, Entry> entries;
+  private boolean together;
 
   private AdapterManifest(Path file, FileOps ops, Map<String, Entry> entries) {
     this.file = file;
     this.ops = ops;
     this.entries = entries;
+  }
+
+  Path folder() {
+    return file.getParent();
   }
 
   /**
@@ -102,6 +107,10 @@ final class AdapterManifest {
   synchronized void put(String name, Entry entry) {
     Map<String, Entry> changed = new TreeMap<>(entries);
     changed.put(name, entry);
+    if (together) { // saved once, at the end
+      entries = changed;
+      return;
+    }
     try {
       save(changed);
     } catch (IOException e) {
@@ -112,6 +121,39 @@ final class AdapterManifest {
           e);
     }
     entries = changed;
+  }
+
+  /**
+   * Runs work whose entries are remembered together, by one write when it is done: a thousand
+   * registrations at start-up are one. A crash before that forgets them all, so nothing may be
+   * served of them until this returns.
+   *
+   * @throws UncheckedIOException if the disk refuses
+   */
+  void together(Runnable work) {
+    Map<String, Entry> before = entries();
+    hold(true);
+    try {
+      work.run();
+    } finally {
+      hold(false);
+    }
+    saveIfChanged(before);
+  }
+
+  private synchronized void hold(boolean on) {
+    together = on;
+  }
+
+  private synchronized void saveIfChanged(Map<String, Entry> before) {
+    if (entries.equals(before)) {
+      return;
+    }
+    try {
+      save(entries);
+    } catch (IOException e) {
+      throw new UncheckedIOException("cannot write " + file + ": " + e.getMessage(), e);
+    }
   }
 
   private void save(Map<String, Entry> changed) throws IOException {

@@ -5,7 +5,7 @@ import static io.chorale.adapter.AdapterException.Code.INVALID_NAME;
 import static io.chorale.adapter.AdapterException.Code.NOT_FOUND;
 import static io.chorale.adapter.AdapterException.Code.VERSION_MISMATCH;
 
-import io.chorale.engine.LoraSource;
+import io.chorale.lora.LoraSource;
 import io.chorale.lora.LoraWeights;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -30,7 +30,7 @@ import org.jboss.logging.Logger;
  * #register} reads and validates every file before anything is visible, remembers the registration
  * durably, then publishes it in one step: a lease taken before is on the old version, one taken
  * after on the new. A version that is no longer current is retired when its last lease returns: its
- * weights are dropped and {@code retired} is told its key, exactly once.
+ * weights are freed and {@code retired} is told its key, exactly once.
  *
  * <p>{@code register} and {@code remove} read and write the disk (worker thread); one name's calls
  * go one at a time. Everything else never blocks; any thread.
@@ -46,9 +46,10 @@ public final class AdapterRegistry implements LoraSource {
   private final AdapterManifest manifest;
   private final IntConsumer retired;
   private final NameLocks names;
+  private final WeightSpool spool;
 
   private final ConcurrentMap<String, AdapterVersion> current = new ConcurrentHashMap<>();
-  private final ConcurrentMap<Integer, LoraWeights> weightsByKey = new ConcurrentHashMap<>();
+  private final ConcurrentMap<Integer, WeightSpool.Stored> weightsByKey = new ConcurrentHashMap<>();
   private final AtomicInteger lastKey = new AtomicInteger();
 
   /**
@@ -83,6 +84,7 @@ public final class AdapterRegistry implements LoraSource {
     this.manifest = manifest;
     this.retired = retired;
     this.names = new NameLocks(nameWait);
+    this.spool = new WeightSpool(manifest.folder());
   }
 
   /**
@@ -94,19 +96,47 @@ public final class AdapterRegistry implements LoraSource {
    * @throws java.io.UncheckedIOException if the registration cannot be remembered; nothing changed
    */
   public AdapterInfo register(String name, Path dir, RegisterOptions options) {
-    requireName(name);
-    Path real = jail.resolve(dir);
-    return names.alone(name, () -> loadAndPublish(name, real, options));
+    return register(name, dir, options, candidate -> {});
   }
 
-  private AdapterInfo loadAndPublish(String name, Path real, RegisterOptions options) {
+  /** Tries a version that no name means yet; throws to keep it from being published. */
+  @FunctionalInterface
+  public interface Trial {
+    void run(Candidate candidate);
+  }
+
+  /**
+   * A version that is loaded and checked, but not published.
+   *
+   * @param adapterKey for requests to the engine, which must have ended when the trial returns
+   * @param sha256 of its files, as in {@link AdapterInfo}
+   */
+  public record Candidate(int adapterKey, String sha256) {}
+
+  /**
+   * As {@link #register(String, Path, RegisterOptions)}, but publishes only what passes a trial.
+   *
+   * @throws RuntimeException the trial's own; then nothing has changed
+   */
+  public AdapterInfo register(String name, Path dir, RegisterOptions options, Trial trial) {
+    requireName(name);
+    Path real = jail.resolve(dir);
+    return names.alone(name, () -> loadAndPublish(name, real, options, trial));
+  }
+
+  private AdapterInfo loadAndPublish(String name, Path real, RegisterOptions options, Trial trial) {
     requireExpected(name, options);
     AdapterRef ref = new AdapterRef(name, manifest.nextVersion(name));
     AdapterLoader.Loaded loaded = load(ref, real);
-    manifest.put(
-        name,
-        new AdapterManifest.Entry(jail.remember(real), ref.version(), false, loaded.fileSha256()));
-    return publish(ref, loaded);
+    AdapterManifest.Entry entry =
+        new AdapterManifest.Entry(jail.remember(real), ref.version(), false, loaded.fileSha256());
+    return publish(
+        ref,
+        loaded,
+        key -> {
+          trial.run(new Candidate(key, loaded.sha256()));
+          manifest.put(name, entry);
+        });
   }
 
   /**
@@ -168,17 +198,18 @@ public final class AdapterRegistry implements LoraSource {
     }
   }
 
+  /** Read back from the disk; the caller alone keeps them. */
   @Override
   public LoraWeights weights(int adapterKey) {
-    LoraWeights weights = weightsByKey.get(adapterKey);
+    WeightSpool.Stored weights = weightsByKey.get(adapterKey);
     if (weights == null) {
       throw new IllegalStateException(
           "adapterKey " + adapterKey + " has no weights: its last lease was returned already");
     }
-    return weights;
+    return weights.read();
   }
 
-  /** Versions whose weights are on the host: the current ones and those that leases still hold. */
+  /** Versions whose weights are kept: the current ones and those that leases still hold. */
   public int hostVersions() {
     return weightsByKey.size();
   }
@@ -204,9 +235,21 @@ public final class AdapterRegistry implements LoraSource {
     return names.alone(name, work);
   }
 
-  /** Makes a remembered version the current one. Name lock held. */
-  AdapterInfo publish(AdapterRef ref, AdapterLoader.Loaded loaded) {
+  /**
+   * Makes a version the current one. Name lock held.
+   *
+   * @param before given the key, which the engine can use already, before a name means it; if it
+   *     throws, nothing has changed
+   */
+  AdapterInfo publish(AdapterRef ref, AdapterLoader.Loaded loaded, IntConsumer before) {
     int key = lastKey.incrementAndGet();
+    weightsByKey.put(key, spool.store(loaded.weights()));
+    try {
+      before.accept(key);
+    } catch (RuntimeException e) {
+      drop(ref, key);
+      throw e;
+    }
     AdapterInfo info =
         new AdapterInfo(
             ref.name(),
@@ -219,7 +262,6 @@ public final class AdapterRegistry implements LoraSource {
             Instant.now(),
             0,
             loaded.sha256());
-    weightsByKey.put(key, loaded.weights());
     AdapterVersion old =
         current.put(ref.name(), new AdapterVersion(info, () -> drop(info.ref(), key)));
     if (old != null) {
@@ -232,7 +274,7 @@ public final class AdapterRegistry implements LoraSource {
   }
 
   private void drop(AdapterRef ref, int key) {
-    weightsByKey.remove(key);
+    weightsByKey.remove(key).free();
     try {
       retired.accept(key);
     } catch (RuntimeException e) {
@@ -243,7 +285,10 @@ public final class AdapterRegistry implements LoraSource {
     LOG.infof("adapter retired name=%s version=%d key=%d", ref.name(), ref.version(), key);
   }
 
-  void requireName(String name) {
+  /**
+   * @throws AdapterException INVALID_NAME
+   */
+  public void requireName(String name) {
     if (!NAME.matcher(name).matches() || name.equals(".") || name.equals("..")) {
       throw new AdapterException(
           INVALID_NAME,

@@ -11,6 +11,10 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
 import java.util.function.Supplier;
 import java.util.stream.Stream;
 import org.jboss.logging.Logger;
@@ -18,6 +22,7 @@ import org.jboss.logging.Logger;
 /** The start-up of a registry: remembered registrations first, then a scan of the root folders. */
 final class AdapterStartup {
   private static final Logger LOG = Logger.getLogger(AdapterStartup.class);
+  private static final int MAX_THREADS = 8;
 
   private final AdapterRegistry registry;
   private final AdapterManifest manifest;
@@ -30,12 +35,19 @@ final class AdapterStartup {
     this.jail = jail;
   }
 
+  /** Several adapters at a time; returns when all are registered or refused. */
   RestoreReport run(List<Path> scanRoots) {
+    manifest.together(() -> all(scanRoots));
+    return new RestoreReport(new ArrayList<>(outcomes.values()));
+  }
+
+  private void all(List<Path> scanRoots) {
     Map<String, AdapterManifest.Entry> remembered = new HashMap<>(manifest.entries());
+    Map<String, Supplier<Outcome>> steps = new TreeMap<>();
     remembered.forEach(
         (name, entry) -> {
           if (!entry.removed()) {
-            note(attempt(name, () -> restore(name, entry)));
+            steps.put(name, () -> restore(name, entry));
           }
         });
     for (Path root : scanRoots) {
@@ -44,12 +56,27 @@ final class AdapterStartup {
         AdapterManifest.Entry entry = remembered.get(name);
         if (entry != null && entry.removed()) {
           note(new Outcome(name, Kind.STAYS_REMOVED, 0, ""));
-        } else if (!outcomes.containsKey(name)) {
-          note(attempt(name, () -> find(name, folder)));
+        } else {
+          steps.putIfAbsent(name, () -> find(name, folder));
         }
       }
     }
-    return new RestoreReport(new ArrayList<>(outcomes.values()));
+    int threads = Math.min(MAX_THREADS, Runtime.getRuntime().availableProcessors());
+    ExecutorService pool = Executors.newFixedThreadPool(threads);
+    try {
+      List<Future<?>> running = new ArrayList<>();
+      steps.forEach((name, step) -> running.add(pool.submit(() -> note(attempt(name, step)))));
+      for (Future<?> each : running) {
+        each.get();
+      }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new IllegalStateException("interrupted while adapters were registered", e);
+    } catch (ExecutionException e) {
+      throw new IllegalStateException(e.getCause());
+    } finally {
+      pool.shutdownNow();
+    }
   }
 
   private Outcome restore(String name, AdapterManifest.Entry entry) {
@@ -61,14 +88,14 @@ final class AdapterStartup {
     AdapterRef ref = new AdapterRef(name, entry.version());
     AdapterLoader.Loaded loaded = registry.load(ref, jail.resolve(Path.of(entry.path())));
     if (loaded.fileSha256().equals(entry.files())) {
-      registry.publish(ref, loaded);
+      registry.publish(ref, loaded, key -> {});
       return new Outcome(name, Kind.RESTORED, ref.version(), "");
     }
     // name@version must keep meaning the same bytes.
     AdapterRef next = new AdapterRef(name, manifest.nextVersion(name));
-    manifest.put(
-        name, new AdapterManifest.Entry(entry.path(), next.version(), false, loaded.fileSha256()));
-    registry.publish(next, loaded.relabelled(next));
+    AdapterManifest.Entry now =
+        new AdapterManifest.Entry(entry.path(), next.version(), false, loaded.fileSha256());
+    registry.publish(next, loaded.relabelled(next), key -> manifest.put(name, now));
     return new Outcome(name, Kind.CHANGED, next.version(), "");
   }
 
@@ -85,7 +112,7 @@ final class AdapterStartup {
     }
   }
 
-  private void note(Outcome outcome) {
+  private synchronized void note(Outcome outcome) {
     outcomes.put(outcome.name(), outcome);
     if (outcome.kind() == Kind.FAILED) {
       LOG.errorf("adapter failed at start-up name=%s reason=%s", outcome.name(), outcome.reason());

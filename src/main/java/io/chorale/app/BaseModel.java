@@ -21,10 +21,12 @@ import org.jboss.logging.Logger;
  * @param addBos a raw prompt starts with {@code bosTokenId}
  * @param bosTokenId -1 if the model has none
  */
-record BaseModel(Tokenizer tokenizer, ChatPrompt chatPrompt, boolean addBos, int bosTokenId) {
+public record BaseModel(
+    Tokenizer tokenizer, ChatPrompt chatPrompt, boolean addBos, int bosTokenId) {
   private static final Logger LOG = Logger.getLogger(BaseModel.class);
 
-  static BaseModel of(BaseModelFiles files) {
+  /** Reads them; warns if there is no chat template. */
+  public static BaseModel of(BaseModelFiles files) {
     Map<String, Object> gguf = files.ggufMetadata();
     Tokenizer tokenizer =
         files.tokenizerJson().map(Tokenizer::fromJson).orElseGet(() -> Tokenizer.fromGguf(gguf));

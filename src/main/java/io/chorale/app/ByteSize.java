@@ -7,7 +7,7 @@ import java.util.regex.Pattern;
 /**
  * A number of bytes that a person writes with its unit: {@code 512MiB}, {@code 2g}, {@code 4096}.
  */
-final class ByteSize {
+public final class ByteSize {
   private static final Pattern FORM =
       Pattern.compile("(\\d{1,18})\\s*(?:([kmgt])(?:i?b)?|b)?", Pattern.CASE_INSENSITIVE);
 
@@ -18,7 +18,7 @@ final class ByteSize {
    *
    * @throws IllegalArgumentException if the text is no size or does not fit in a long
    */
-  static long parse(String text) {
+  public static long parse(String text) {
     Matcher matcher = FORM.matcher(text.strip());
     if (!matcher.matches()) {
       throw new IllegalArgumentException(

@@ -26,6 +26,12 @@ public interface ChoraleConfig {
   String MAX_QUEUED = "256";
   String KV_MEMORY = "1GiB";
   String KV_BLOCK_TOKENS = "16";
+  String ADAPTER_CACHE = "256MiB";
+  String MAX_STEP_MS = "100";
+  String KV_CACHE = "f16";
+  String NF4 = "exact";
+  int SPECULATIVE_TOKENS = 8;
+  String SPECULATIVE_NGRAM = "2";
 
   /** GGUF file, Hugging Face folder or hub id; empty is the default model. */
   Optional<String> model();
@@ -75,8 +81,29 @@ public interface ChoraleConfig {
   @WithDefault(KV_MEMORY)
   String kvMemory();
 
+  @WithDefault(NF4)
+  String nf4();
+
+  @WithDefault(KV_CACHE)
+  String kvCache();
+
   @WithDefault(KV_BLOCK_TOKENS)
   int kvBlockTokens();
+
+  /** Prepared adapters without a loraSlot, with its unit. */
+  @WithDefault(ADAPTER_CACHE)
+  String adapterCache();
+
+  /** How long a step may take while answers are being generated; 0 is no limit. */
+  @WithDefault(MAX_STEP_MS)
+  int maxStepMs();
+
+  /** Next tokens guessed at most; empty is the default, or 0 where it could change an answer. */
+  Optional<Integer> speculativeTokens();
+
+  /** Last tokens that must have occurred before for a guess. */
+  @WithDefault(SPECULATIVE_NGRAM)
+  int speculativeNgram();
 
   /** Compute threads; empty is one per processor. */
   Optional<Integer> threads();

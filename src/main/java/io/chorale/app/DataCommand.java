@@ -51,7 +51,7 @@ final class DataCommand implements Runnable {
       sortOptions = false,
       description = {
         "Name every defect of data files with its line, field, reason and fix, then sum up.",
-        "Reads .jsonl, .json, .csv and .tsv; nothing is changed unless --write-clean is given."
+        "Reads .jsonl, .json, .csv, .tsv and .parquet; nothing is changed unless --write-clean is given."
       },
       footer = {"", "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 --strict found errors."})
   static final class Check implements Callable<Integer> {

@@ -1,5 +1,10 @@
 package io.chorale.app;
 
+import io.chorale.app.adapter.ConvertCommand;
+import io.chorale.app.adapter.PushCommand;
+import io.chorale.app.eval.EvalCommand;
+import io.chorale.app.train.PlanCommand;
+import io.chorale.app.train.TrainCommand;
 import io.quarkus.runtime.annotations.QuarkusMain;
 import java.io.PrintWriter;
 import picocli.CommandLine;
@@ -20,10 +25,19 @@ import picocli.CommandLine.ScopeType;
     mixinStandardHelpOptions = true,
     versionProvider = Main.Version.class,
     scope = ScopeType.LOCAL,
-    subcommands = {ServeCommand.class, DataCommand.class, MergeCommand.class},
+    subcommands = {
+      ServeCommand.class,
+      DataCommand.class,
+      PlanCommand.class,
+      TrainCommand.class,
+      EvalCommand.class,
+      MergeCommand.class,
+      ConvertCommand.class,
+      PushCommand.class
+    },
     footer = {
       "",
-      "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 data check --strict found errors.",
+      "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 data check --strict found errors, 130 stopped.",
       "CHORALE_HEAP sets the Java heap (default 1g), JAVA_HOME the Java (17 or newer)."
     })
 public final class Main implements Runnable {

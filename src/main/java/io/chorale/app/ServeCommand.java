@@ -85,6 +85,15 @@ final class ServeCommand implements Callable<Integer> {
   String quantize;
 
   @Option(
+      names = "--nf4",
+      paramLabel = "exact|fast",
+      description = {
+        "How NF4 weights are multiplied; fast rounds inputs and codebook to int8, native",
+        "kernels only. Default: " + ChoraleConfig.NF4
+      })
+  String nf4;
+
+  @Option(
       names = "--adapter-root",
       paramLabel = "DIR",
       description = {
@@ -144,10 +153,55 @@ final class ServeCommand implements Callable<Integer> {
   String kvMemory;
 
   @Option(
+      names = "--kv-cache",
+      paramLabel = "f16|q8",
+      description = {
+        "How keys and values are kept; q8 holds nearly twice as many, native kernels",
+        "only. Default: " + ChoraleConfig.KV_CACHE
+      })
+  String kvCache;
+
+  @Option(
       names = "--kv-block-tokens",
       paramLabel = "N",
       description = "Positions per KV block. Default: " + ChoraleConfig.KV_BLOCK_TOKENS)
   Integer kvBlockTokens;
+
+  @Option(
+      names = "--adapter-cache",
+      paramLabel = "SIZE",
+      description = {
+        "Memory for adapters that left the batch, with unit.",
+        "Default: " + ChoraleConfig.ADAPTER_CACHE
+      })
+  String adapterCache;
+
+  @Option(
+      names = "--max-step-ms",
+      paramLabel = "N",
+      description = {
+        "How long a step may take while answers are generated, 0 is no limit.",
+        "Default: " + ChoraleConfig.MAX_STEP_MS
+      })
+  Integer maxStepMs;
+
+  @Option(
+      names = "--speculative-tokens",
+      paramLabel = "N",
+      description = {
+        "Next tokens guessed from the text so far, checked in one step; 0 is none.",
+        "Default: " + ChoraleConfig.SPECULATIVE_TOKENS + ", with libtorch 0"
+      })
+  Integer speculativeTokens;
+
+  @Option(
+      names = "--speculative-ngram",
+      paramLabel = "N",
+      description = {
+        "Tokens that must have occurred before for a guess.",
+        "Default: " + ChoraleConfig.SPECULATIVE_NGRAM
+      })
+  Integer speculativeNgram;
 
   @Option(
       names = "--threads",
@@ -195,10 +249,26 @@ final class ServeCommand implements Callable<Integer> {
     System.setProperty("chorale." + option.longestName().substring(2), text.replace("${", "\\${"));
   }
 
+  /** After a signal the JVM's own code would say 143, though all that ran has ended in order. */
   private static void exit(int code, Throwable failure, boolean verbose) {
+    if (failure == null && isStoppedBySignal()) {
+      Runtime.getRuntime().halt(0);
+    }
     System.exit(
         failure == null
             ? code
             : Failures.report(failure, verbose, new PrintWriter(System.err, true)));
+  }
+
+  /** The JVM takes no shutdown hook any more once it shuts down. */
+  private static boolean isStoppedBySignal() {
+    Thread hook = new Thread(() -> {});
+    try {
+      Runtime.getRuntime().addShutdownHook(hook);
+      Runtime.getRuntime().removeShutdownHook(hook);
+      return false;
+    } catch (IllegalStateException e) {
+      return true;
+    }
   }
 }

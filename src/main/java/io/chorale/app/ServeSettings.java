@@ -1,11 +1,16 @@
 package io.chorale.app;
 
+import io.chorale.kernel.Precision;
+import io.chorale.kernel.Precision.KvCache;
+import io.chorale.kernel.Precision.Nf4;
+import io.chorale.sched.draft.DraftOptions;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
 import java.util.OptionalInt;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 
 /**
@@ -22,7 +27,12 @@ import java.util.stream.Stream;
  * @param maxQueued sequences that wait; one more is answered with 429
  * @param maxModelTokens prompt plus completion; empty is the model's own limit
  * @param kvMemoryBytes of the paged KV cache
+ * @param precision how keys and values are kept and NF4 weights multiplied
  * @param kvBlockTokens positions per KV block
+ * @param adapterCacheBytes of prepared adapters that have no loraSlot
+ * @param maxStepMs how long a step with decode rows may take; 0 is no limit
+ * @param speculativeTokens next tokens guessed at most; empty is 8 with the own kernels, else 0
+ * @param speculativeNgram last tokens that must have occurred before for a guess
  * @param threads compute threads; empty is one per processor
  * @param cacheDir where downloaded models lie; empty is the user's cache folder
  * @param stateDir where registered adapters are remembered
@@ -44,7 +54,12 @@ record ServeSettings(
     int maxQueued,
     OptionalInt maxModelTokens,
     long kvMemoryBytes,
+    Precision precision,
     int kvBlockTokens,
+    long adapterCacheBytes,
+    int maxStepMs,
+    OptionalInt speculativeTokens,
+    int speculativeNgram,
     OptionalInt threads,
     Optional<Path> cacheDir,
     Path stateDir) {
@@ -66,10 +81,16 @@ record ServeSettings(
     within("max-running", maxRunning, 1, 4096);
     within("max-queued", maxQueued, 1, 1_000_000);
     within("kv-block-tokens", kvBlockTokens, 1, 256);
+    within("max-step-ms", maxStepMs, 0, 60_000);
     maxModelTokens.ifPresent(n -> within("max-model-tokens", n, 1, 1 << 24));
+    speculativeTokens.ifPresent(n -> within("speculative-tokens", n, 0, DraftOptions.MAX_TOKENS));
+    within("speculative-ngram", speculativeNgram, 1, DraftOptions.MAX_MATCH);
     threads.ifPresent(n -> within("threads", n, 1, 1024));
     if (kvMemoryBytes < MIB || kvMemoryBytes > 1L << 42) {
       throw wrong("kv-memory", kvMemoryBytes + " bytes", "1MiB to 4TiB");
+    }
+    if (adapterCacheBytes < 0 || adapterCacheBytes > 1L << 42) {
+      throw wrong("adapter-cache", adapterCacheBytes + " bytes", "0B to 4TiB");
     }
     if (maxRunning > maxBatchTokens) {
       throw wrong(
@@ -102,7 +123,7 @@ record ServeSettings(
         config.servedModelName().filter(s -> !s.isBlank()),
         config.host(),
         config.port(),
-        device(config.device()),
+        oneOf("device", Device.values(), config.device()),
         config.kernels().toLowerCase(Locale.ROOT),
         config.quantize().toLowerCase(Locale.ROOT),
         adapterRoots(config.adapterRoots()),
@@ -114,7 +135,14 @@ record ServeSettings(
         config.maxQueued(),
         optional(config.maxModelTokens()),
         size("kv-memory", config.kvMemory()),
+        new Precision(
+            oneOf("kv-cache", KvCache.values(), config.kvCache()),
+            oneOf("nf4", Nf4.values(), config.nf4())),
         config.kvBlockTokens(),
+        size("adapter-cache", config.adapterCache()),
+        config.maxStepMs(),
+        optional(config.speculativeTokens()),
+        config.speculativeNgram(),
         optional(config.threads()),
         config.cache().filter(s -> !s.isBlank()).map(Path::of),
         stateDir(config));
@@ -136,13 +164,18 @@ record ServeSettings(
         .normalize();
   }
 
-  private static Device device(String text) {
-    for (Device device : Device.values()) {
-      if (device.name().equalsIgnoreCase(text)) {
-        return device;
+  private static <E extends Enum<E>> E oneOf(String setting, E[] values, String text) {
+    for (E value : values) {
+      if (value.name().equalsIgnoreCase(text)) {
+        return value;
       }
     }
-    throw wrong("device", "'" + text + "'", "cpu or cuda");
+    throw wrong(
+        setting,
+        "'" + text + "'",
+        Stream.of(values)
+            .map(value -> value.name().toLowerCase(Locale.ROOT))
+            .collect(Collectors.joining(" or ")));
   }
 
   private static List<Path> adapterRoots(Optional<List<String>> given) {

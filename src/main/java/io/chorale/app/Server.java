@@ -7,6 +7,7 @@ import io.chorale.app.store.Progress;
 import io.chorale.engine.EngineLoop;
 import io.chorale.engine.ModelRunner;
 import io.chorale.kernel.Kernels;
+import io.chorale.kernel.NativeOps;
 import io.chorale.kernel.Ops;
 import io.chorale.model.BaseModelFiles;
 import io.chorale.model.CausalLm;
@@ -15,6 +16,7 @@ import io.chorale.model.Quantization;
 import io.chorale.model.StepLimits;
 import io.chorale.model.WeightLoader;
 import io.chorale.sched.SchedulerOptions;
+import io.chorale.sched.draft.DraftOptions;
 import io.chorale.serve.ServedModel;
 import io.chorale.tensor.NativeLimits;
 import java.io.IOException;
@@ -113,9 +115,15 @@ final class Server implements AutoCloseable {
             adapters,
             scheduling.blocks(),
             scheduling.blockTokens(),
-            scheduling.maxLoras());
+            scheduling.maxLoras(),
+            settings.adapterCacheBytes());
+    DraftOptions drafting = drafting(causalLm.ops(), settings);
     engine.set(
-        new EngineLoop(scheduling, runner, new EngineLoop.Options(settings.maxQueued(), DRAIN_MS)));
+        new EngineLoop(
+            scheduling,
+            runner,
+            new EngineLoop.Options(
+                settings.maxQueued(), DRAIN_MS, drafting, settings.maxStepMs())));
     Server server = new Server(served, engine.get(), adapters);
     try {
       adapters.startup(settings.adapterRoots());
@@ -125,18 +133,30 @@ final class Server implements AutoCloseable {
       throw e;
     }
     LOG.infof(
-        "engine ready model=%s kernels=%s kv_blocks=%d block_tokens=%d max_model_tokens=%d",
+        "engine ready model=%s kernels=%s kv_blocks=%d block_tokens=%d max_model_tokens=%d speculative_tokens=%d",
         served.id(),
         causalLm.ops().name(),
         scheduling.blocks(),
         scheduling.blockTokens(),
-        scheduling.maxSequenceTokens());
+        scheduling.maxSequenceTokens(),
+        drafting.maxTokens());
     return server;
   }
 
   private static Ops ops(ServeSettings settings) {
     int threads = settings.threads().orElseGet(() -> Runtime.getRuntime().availableProcessors());
-    return Kernels.choose(settings.kernels(), settings.device().name(), threads);
+    return Kernels.choose(
+        settings.kernels(), settings.device().name(), threads, settings.precision());
+  }
+
+  /**
+   * Speculation by default only where a row's logits have the same bits in any batch: elsewhere a
+   * guess could tip a near-tie and so change an answer.
+   */
+  private static DraftOptions drafting(Ops ops, ServeSettings settings) {
+    int tokens = ops instanceof NativeOps ? ChoraleConfig.SPECULATIVE_TOKENS : 0;
+    return new DraftOptions(
+        settings.speculativeTokens().orElse(tokens), settings.speculativeNgram());
   }
 
   private static CausalLm load(BaseModelFiles files, Ops ops, ServeSettings settings) {
@@ -165,7 +185,7 @@ final class Server implements AutoCloseable {
   }
 
   private static SchedulerOptions scheduling(ModelSpec spec, Ops ops, ServeSettings settings) {
-    long positionBytes = 2L * ops.kvElementBytes() * spec.layers() * spec.kvWidth();
+    long positionBytes = (long) spec.layers() * ops.kvPositionBytes(spec.kvHeads(), spec.headDim());
     long blocks = settings.kvMemoryBytes() / (positionBytes * settings.kvBlockTokens());
     if (blocks < 2) {
       throw new UsageException(

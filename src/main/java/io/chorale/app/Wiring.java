@@ -1,6 +1,8 @@
 package io.chorale.app;
 
+import io.chorale.adapter.AdapterLoader;
 import io.chorale.adapter.AdapterRegistry;
+import io.chorale.adapter.push.UploadStore;
 import io.chorale.engine.Engine;
 import io.chorale.serve.ServeAccess;
 import io.chorale.serve.ServedModel;
@@ -56,6 +58,16 @@ final class Wiring {
   @DefaultBean
   AdapterRegistry adapters(Server server) {
     return server.adapters();
+  }
+
+  /** Takes pushed adapters into the first adapter root. */
+  @Produces
+  @Singleton
+  @DefaultBean
+  UploadStore uploads(ServeSettings settings) {
+    return new UploadStore(
+        settings.adapterRoots().isEmpty() ? null : settings.adapterRoots().get(0),
+        AdapterLoader.DEFAULT_MAX_BYTES);
   }
 
   @Produces

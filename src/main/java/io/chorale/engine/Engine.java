@@ -20,7 +20,9 @@ public interface Engine {
    */
   void retire(int adapterKey);
 
-  /** A snapshot taken at the last step boundary. */
+  /**
+   * A snapshot of a step boundary: the last one at which something began or ended, or 200 ms ago.
+   */
   EngineStats stats();
 
   /** Longest prompt plus completion, in tokens. */

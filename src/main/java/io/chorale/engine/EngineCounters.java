@@ -13,6 +13,8 @@ final class EngineCounters {
   private long promptTokens;
   private long cachedPromptTokens;
   private long generatedTokens;
+  private long draftedTokens;
+  private long acceptedDraftTokens;
   private long failedSteps;
   private double lastStepMs;
 
@@ -20,11 +22,20 @@ final class EngineCounters {
     this.options = options;
   }
 
+  /** After the scheduler has taken the result. */
   void step(ScheduledBatch batch, ModelRunner.Result result, long nanos) {
     steps++;
     lastStepMs = nanos / 1e6;
-    generatedTokens += result.tokens().length;
-    for (ScheduledRows rows : batch.rows()) {
+    int sampled = 0;
+    for (int token : result.tokens()) {
+      sampled += token >= 0 ? 1 : 0;
+    }
+    generatedTokens += sampled;
+    acceptedDraftTokens += sampled; // less one for each sequence that sampled
+    for (int i = 0; i < batch.rows().size(); i++) {
+      ScheduledRows rows = batch.rows().get(i);
+      draftedTokens += rows.drafts();
+      acceptedDraftTokens -= rows.samples() ? 1 : 0;
       int promptEnd = Math.min(rows.start() + rows.count(), rows.sequence().promptTokens());
       promptTokens += Math.max(0, promptEnd - rows.start());
       if (rows.samples() && rows.sequence().generatedTokens() == 1) {
@@ -56,6 +67,8 @@ final class EngineCounters {
         promptTokens,
         cachedPromptTokens,
         generatedTokens,
+        draftedTokens,
+        acceptedDraftTokens,
         scheduler.preemptions(),
         failedSteps,
         lastStepMs);

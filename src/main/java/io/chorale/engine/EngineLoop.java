@@ -1,6 +1,7 @@
 package io.chorale.engine;
 
 import io.chorale.kernel.Ops;
+import io.chorale.lora.PreparedAdapters;
 import io.chorale.sched.FinishReason;
 import io.chorale.sched.ScheduledBatch;
 import io.chorale.sched.ScheduledRows;
@@ -8,6 +9,7 @@ import io.chorale.sched.Scheduler;
 import io.chorale.sched.SchedulerOptions;
 import io.chorale.sched.Sequence;
 import io.chorale.sched.SequenceState;
+import io.chorale.sched.draft.DraftOptions;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
@@ -16,6 +18,7 @@ import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.LockSupport;
+import java.util.function.Function;
 import org.jboss.logging.Logger;
 
 /**
@@ -27,13 +30,23 @@ import org.jboss.logging.Logger;
 public final class EngineLoop implements Engine, AutoCloseable {
   private static final Logger LOG = Logger.getLogger(EngineLoop.class);
 
+  /** Snapshots while nothing begins or ends: seldom, since each is garbage. */
+  static final long SNAPSHOT_NANOS = 200_000_000;
+
   /**
    * Bounds of the engine.
    *
    * @param maxQueued sequences that may wait for their first step; more are refused
    * @param drainMs how long {@link #close} lets running sequences finish
+   * @param drafting bounds of speculation
+   * @param maxStepMs how long a step with decode rows may take; 0 for no limit
    */
-  public record Options(int maxQueued, long drainMs) {
+  public record Options(int maxQueued, long drainMs, DraftOptions drafting, int maxStepMs) {
+    /** Without speculation, and as many rows of prompts in a step as fit. */
+    public Options(int maxQueued, long drainMs) {
+      this(maxQueued, drainMs, DraftOptions.OFF, 0);
+    }
+
     public Options {
       if (maxQueued < 1) {
         throw new IllegalArgumentException(
@@ -56,27 +69,34 @@ public final class EngineLoop implements Engine, AutoCloseable {
 
   private final Scheduler scheduler;
   private final ModelRunner runner;
+  private final PreparedAdapters adapters;
   private final Options options;
   private final int maxModelTokens;
   private final ConcurrentLinkedQueue<Command> inbox = new ConcurrentLinkedQueue<>();
   private final AtomicInteger queued = new AtomicInteger();
   private final AtomicLong nextId = new AtomicLong();
   private final Map<Sequence, Generation> generations = new HashMap<>();
+  private final Function<Sequence, Generation> owners = generations::get;
   private final EngineCounters counters;
   private final Thread thread;
   private volatile EngineStats stats;
   private volatile boolean accepting = true;
   private boolean stopping;
+  private boolean ended; // a sequence, since the last snapshot
+  private long published;
 
   /** Starts the thread at once; the loop owns the runner from here on. */
   public EngineLoop(SchedulerOptions scheduling, ModelRunner runner, Options options) {
-    this.scheduler = new Scheduler(scheduling);
     this.runner = runner;
+    this.adapters = runner.adapters();
+    this.scheduler =
+        new Scheduler(scheduling, options.drafting(), options.maxStepMs(), adapters::isReady);
     this.options = options;
     this.counters = new EngineCounters(scheduling);
     this.maxModelTokens = (int) scheduling.maxSequenceTokens();
     this.stats = counters.snapshot(true, scheduler);
     this.thread = new Thread(this::run, "chorale-engine");
+    adapters.wakeBy(() -> LockSupport.unpark(thread));
     this.thread.start();
   }
 
@@ -124,16 +144,15 @@ public final class EngineLoop implements Engine, AutoCloseable {
 
   private void run() {
     try (Ops.ThreadBinding binding = runner.bindThread()) {
+      boolean idle = true;
       while (!stopping) {
-        boolean idle = inbox.isEmpty() && !scheduler.hasWork();
-        if (idle) {
+        if (idle && inbox.isEmpty() && !adapters.hasNews()) {
           LockSupport.park(this);
         }
-        drainInbox();
-        if (scheduler.hasWork() && !stopping) {
-          step();
-        }
-        stats = counters.snapshot(true, scheduler);
+        boolean told = drainInbox();
+        takeAdapterNews();
+        idle = !scheduler.hasWork() || stopping || !step();
+        publish(told || idle || ended);
       }
     } catch (Throwable e) {
       LOG.errorf(e, "engine thread died");
@@ -146,7 +165,19 @@ public final class EngineLoop implements Engine, AutoCloseable {
     }
   }
 
-  private void drainInbox() {
+  /** Takes a snapshot if something began or ended, else now and then. */
+  private void publish(boolean changed) {
+    long now = System.nanoTime();
+    if (changed || now - published > SNAPSHOT_NANOS) {
+      stats = counters.snapshot(true, scheduler);
+      published = now;
+      ended = false;
+    }
+  }
+
+  /** False if it was empty. */
+  private boolean drainInbox() {
+    boolean any = !inbox.isEmpty();
     for (Command command = inbox.poll(); command != null; command = inbox.poll()) {
       if (command instanceof Command.Submit submit) {
         submit.generations().forEach(this::admit);
@@ -158,14 +189,16 @@ public final class EngineLoop implements Engine, AutoCloseable {
         stopping = true;
       }
     }
+    return any;
   }
 
   private void retireNow(int adapterKey) {
     try {
       int loraSlot = scheduler.retireAdapter(adapterKey);
       if (loraSlot >= 0) {
-        runner.clear(loraSlot);
+        adapters.clear(loraSlot);
       }
+      adapters.retire(adapterKey);
     } catch (IllegalStateException e) {
       // A lease was returned while its sequence still runs: keep the adapter, say so.
       LOG.errorf("adapter not retired key=%d reason=%s", adapterKey, e.getMessage());
@@ -176,6 +209,9 @@ public final class EngineLoop implements Engine, AutoCloseable {
     try {
       scheduler.add(generation.sequence);
       generations.put(generation.sequence, generation);
+      if (generation.sequence.adapterKey() != GenerationRequest.BASE) {
+        adapters.use(generation.sequence.adapterKey());
+      }
     } catch (IllegalArgumentException e) {
       end(generation, FinishReason.ERROR, e.getMessage());
     }
@@ -188,63 +224,92 @@ public final class EngineLoop implements Engine, AutoCloseable {
     }
   }
 
-  private void step() {
+  /** Seats wait for what was prepared; an adapter that could not be ends its own sequences. */
+  private void takeAdapterNews() {
+    for (var failure = adapters.takeNews(); failure != null; failure = adapters.takeNews()) {
+      for (Generation generation : List.copyOf(generations.values())) {
+        if (generation.sequence.adapterKey() == failure.adapterKey()) {
+          scheduler.abort(generation.sequence, FinishReason.ERROR);
+          end(generation, FinishReason.ERROR, failure.message());
+        }
+      }
+    }
+  }
+
+  /** False if all that waits waits for its adapter to be prepared. */
+  private boolean step() {
     assertOnEngineThread();
     ScheduledBatch batch = scheduler.schedule();
     if (batch.isEmpty()) {
+      if (adapters.isBusy()) {
+        return false;
+      }
       throw new IllegalStateException(
           "nothing schedulable among %d waiting and %d running sequences"
               .formatted(scheduler.waiting(), scheduler.running()));
     }
-    for (ScheduledRows rows : batch.rows()) {
-      leaveQueue(generations.get(rows.sequence()));
+    for (int i = 0; i < batch.rows().size(); i++) {
+      leaveQueue(generations.get(batch.rows().get(i).sequence()));
     }
     long start = System.nanoTime();
     ModelRunner.Result result;
     try {
-      result = runner.run(batch, generations::get);
+      result = runner.run(batch, owners);
     } catch (RuntimeException | OutOfMemoryError e) {
       fail(batch, e);
-      return;
+      return true;
     }
     List<Sequence> finished = scheduler.commit(batch, result.tokens());
-    counters.step(batch, result, System.nanoTime() - start);
+    long nanos = System.nanoTime() - start;
+    scheduler.took(batch, nanos);
+    counters.step(batch, result, nanos);
     deliver(batch, result);
-    for (Sequence sequence : finished) {
+    for (int i = 0; i < finished.size(); i++) {
+      Sequence sequence = finished.get(i);
       Generation generation = generations.get(sequence);
       if (generation != null) {
         end(generation, sequence.finishReason(), null);
       }
     }
+    return true;
   }
 
   private void deliver(ScheduledBatch batch, ModelRunner.Result result) {
-    int sample = 0;
-    for (ScheduledRows rows : batch.rows()) {
-      if (!rows.samples()) {
-        continue;
+    int first = 0;
+    for (int i = 0; i < batch.rows().size(); i++) {
+      ScheduledRows rows = batch.rows().get(i);
+      if (rows.samples()) {
+        deliver(generations.get(rows.sequence()), result, first, rows.samplingRows());
+        first += rows.samplingRows();
       }
-      int token = result.tokens()[sample];
-      TokenLogprobs logprobs = result.logprobs()[sample++];
-      Generation generation = generations.get(rows.sequence());
-      boolean stop =
-          rows.sequence().state() == SequenceState.FINISHED
-              && rows.sequence().finishReason() == FinishReason.STOP;
-      try {
-        if (generation.promptLogprobs != null) {
-          generation.sink.prompt(generation.promptLogprobs);
-          generation.promptLogprobs = null;
-        }
-        if (!stop) {
-          generation.sink.token(token, logprobs);
-        }
-      } catch (RuntimeException e) {
-        LOG.warnf(e, "token sink failed sequence=%d", rows.sequence().id());
-        if (rows.sequence().state() != SequenceState.FINISHED) {
-          scheduler.abort(rows.sequence(), FinishReason.ABORT);
-        }
-        end(generation, FinishReason.ABORT, null);
+    }
+  }
+
+  /** Hands out the tokens of one sequence's cells but for the one that stopped it. */
+  private void deliver(Generation generation, ModelRunner.Result result, int first, int cells) {
+    Sequence sequence = generation.sequence;
+    boolean ended = sequence.state() == SequenceState.FINISHED;
+    int tokens = 0;
+    while (tokens < cells && result.tokens()[first + tokens] >= 0) {
+      tokens++;
+    }
+    if (ended && sequence.finishReason() == FinishReason.STOP) {
+      tokens--;
+    }
+    try {
+      if (generation.promptLogprobs != null) {
+        generation.sink.prompt(generation.promptLogprobs);
+        generation.promptLogprobs = null;
       }
+      for (int i = first; i < first + tokens; i++) {
+        generation.sink.token(result.tokens()[i], result.logprobs()[i]);
+      }
+    } catch (RuntimeException e) {
+      LOG.warnf(e, "token sink failed sequence=%d", sequence.id());
+      if (!ended) {
+        scheduler.abort(sequence, FinishReason.ABORT);
+      }
+      end(generation, FinishReason.ABORT, null);
     }
   }
 
@@ -254,8 +319,8 @@ public final class EngineLoop implements Engine, AutoCloseable {
     List<Generation> hit = new ArrayList<>();
     batch.rows().forEach(rows -> hit.add(generations.get(rows.sequence())));
     scheduler.failBatch(batch);
-    // An adapter seated by this step may be half in place: take it out again.
-    batch.seatings().forEach(seating -> runner.clear(seating.loraSlot()));
+    // The scheduler takes these slots for empty again.
+    batch.seatings().forEach(seating -> adapters.clear(seating.loraSlot()));
     String message = "%s failed: %s".formatted(ModelRunner.describe(batch), cause.getMessage());
     hit.forEach(generation -> end(generation, FinishReason.ERROR, message));
   }
@@ -275,7 +340,11 @@ public final class EngineLoop implements Engine, AutoCloseable {
   }
 
   private void end(Generation generation, FinishReason reason, String message) {
-    generations.remove(generation.sequence);
+    ended = true;
+    boolean admitted = generations.remove(generation.sequence) != null;
+    if (admitted && generation.sequence.adapterKey() != GenerationRequest.BASE) {
+      adapters.leave(generation.sequence.adapterKey());
+    }
     leaveQueue(generation);
     if (generation.ended) {
       return;

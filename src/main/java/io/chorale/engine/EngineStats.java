@@ -21,6 +21,8 @@ import java.util.List;
  * @param promptTokens computed prompt tokens
  * @param cachedPromptTokens prompt tokens taken from the prefix cache
  * @param generatedTokens sampled tokens
+ * @param draftedTokens guessed next tokens that a step computed
+ * @param acceptedDraftTokens those of them that were sampled
  * @param preemptions sequences sent back to waiting
  * @param failedSteps steps that ended in an error
  * @param lastStepMs duration of the last step
@@ -42,6 +44,8 @@ public record EngineStats(
     long promptTokens,
     long cachedPromptTokens,
     long generatedTokens,
+    long draftedTokens,
+    long acceptedDraftTokens,
     long preemptions,
     long failedSteps,
     double lastStepMs) {}

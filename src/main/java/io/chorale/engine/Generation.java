@@ -23,7 +23,9 @@ final class Generation {
   TokenLogprobs[] promptLogprobs;
 
   Generation(long id, GenerationRequest request) {
-    this.sequence = new Sequence(id, request.promptIds(), request.adapterKey(), request.params());
+    this.sequence =
+        new Sequence(
+            id, request.promptIds(), request.adapterKey(), request.params(), request.drafting());
     this.sink = request.sink();
     this.random = RANDOM.create(request.params().seed());
     this.promptLogprobs =

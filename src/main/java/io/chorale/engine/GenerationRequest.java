@@ -1,6 +1,7 @@
 package io.chorale.engine;
 
 import io.chorale.sched.SamplingParams;
+import io.chorale.sched.draft.Drafting;
 
 /**
  * One sequence to generate. The caller holds the adapter's lease until {@link TokenSink#finished}.
@@ -9,7 +10,12 @@ import io.chorale.sched.SamplingParams;
  * @param adapterKey a registered version's key, or {@link #BASE}
  */
 public record GenerationRequest(
-    int[] promptIds, int adapterKey, SamplingParams params, TokenSink sink) {
+    int[] promptIds, int adapterKey, SamplingParams params, Drafting drafting, TokenSink sink) {
   /** The base model without any adapter. */
   public static final int BASE = -1;
+
+  /** Whose next tokens may be guessed where that pays. */
+  public GenerationRequest(int[] promptIds, int adapterKey, SamplingParams params, TokenSink sink) {
+    this(promptIds, adapterKey, params, Drafting.AUTO, sink);
+  }
 }

@@ -4,6 +4,8 @@ import io.chorale.kernel.ForwardInputs;
 import io.chorale.kernel.KvPages;
 import io.chorale.kernel.Ops;
 import io.chorale.lora.LoraSlots;
+import io.chorale.lora.LoraSource;
+import io.chorale.lora.PreparedAdapters;
 import io.chorale.model.CausalLm;
 import io.chorale.sched.ScheduledBatch;
 import io.chorale.sched.ScheduledRows;
@@ -21,29 +23,46 @@ public final class ModelRunner implements AutoCloseable {
   /**
    * What one step sampled.
    *
-   * @param tokens one per row entry that samples, in row order
+   * @param tokens one cell per sampling row, in row order; -1 after the first wrong draft
    * @param logprobs beside it; null entries where not asked for
    */
   record Result(int[] tokens, TokenLogprobs[] logprobs) {}
 
+  private static final int NOT_REACHED = -1;
+
   private final CausalLm model;
   private final KvPages pages;
-  private final LoraSlots loraSlots;
-  private final LoraSource loraSource;
+  private final PreparedAdapters adapters;
   private final int blockTokens;
   private final Sampler sampler;
+
+  // Of the step that runs, kept for the next one: a step makes no garbage.
+  private final StepInputs step = new StepInputs();
+  private final CausalLm.LogitsConsumer consumer = this::use;
+  private Function<Sequence, Generation> owners;
+  private Result result = new Result(new int[0], new TokenLogprobs[0]);
 
   /**
    * @param kvBlocks blocks of {@code blockTokens} positions
    * @param maxLoras resident adapters
+   * @param adapterCacheBytes of prepared adapters that have no loraSlot
    */
   public ModelRunner(
-      CausalLm model, LoraSource loraSource, int kvBlocks, int blockTokens, int maxLoras) {
+      CausalLm model,
+      LoraSource loraSource,
+      int kvBlocks,
+      int blockTokens,
+      int maxLoras,
+      long adapterCacheBytes) {
     this.model = model;
-    this.loraSource = loraSource;
     this.blockTokens = blockTokens;
     this.pages = model.kvPages(kvBlocks * blockTokens);
-    this.loraSlots = new LoraSlots(model.loraTable(maxLoras), model.spec().layers());
+    this.adapters =
+        new PreparedAdapters(
+            new LoraSlots(model.loraTable(maxLoras), model.spec().layers()),
+            loraSource,
+            model.ops()::bindThread,
+            adapterCacheBytes);
     this.sampler = new Sampler(model.spec().vocab());
   }
 
@@ -56,35 +75,33 @@ public final class ModelRunner implements AutoCloseable {
    * Runs the batch.
    *
    * @param generations the request behind a sequence
+   * @return filled anew by the next step
    */
   Result run(ScheduledBatch batch, Function<Sequence, Generation> generations) {
-    for (Seating seating : batch.seatings()) {
-      loraSlots.activate(seating.loraSlot(), loraSource.weights(seating.adapterKey()));
+    for (int i = 0; i < batch.seatings().size(); i++) {
+      Seating seating = batch.seatings().get(i);
+      adapters.seat(seating.loraSlot(), seating.adapterKey());
     }
-    StepInputs step = StepInputs.of(batch, blockTokens, generations);
-    int samples = step.samples();
-    Result result = new Result(new int[samples], new TokenLogprobs[samples]);
-    model.forward(
-        step.inputs(),
-        loraSlots.table(),
-        pages,
-        (first, rows, logits) -> {
-          for (int i = 0; i < rows; i++) {
-            use(step, first + i, logits, i * model.spec().vocab(), generations, result);
-          }
-        });
+    owners = generations;
+    step.fill(batch, blockTokens, generations);
+    if (result.tokens().length != step.samples()) {
+      result = new Result(new int[step.samples()], new TokenLogprobs[step.samples()]);
+    }
+    Arrays.fill(result.tokens(), NOT_REACHED);
+    Arrays.fill(result.logprobs(), null);
+    model.forward(step.inputs(), adapters.table(), pages, consumer);
     return result;
   }
 
-  private void use(
-      StepInputs step,
-      int logitRow,
-      float[] logits,
-      int offset,
-      Function<Sequence, Generation> generations,
-      Result result) {
+  private void use(int first, int rows, float[] logits) {
+    for (int i = 0; i < rows; i++) {
+      use(first + i, logits, i * model.spec().vocab());
+    }
+  }
+
+  private void use(int logitRow, float[] logits, int offset) {
     ScheduledRows rows = step.rowsOf(logitRow);
-    Generation generation = generations.apply(rows.sequence());
+    Generation generation = owners.apply(rows.sequence());
     int position = step.positionOf(logitRow);
     int vocab = model.spec().vocab();
     int top = rows.sequence().params().logprobs();
@@ -94,8 +111,8 @@ public final class ModelRunner implements AutoCloseable {
           Sampler.logprobs(logits, offset, vocab, next, Math.max(0, top));
     }
     int sample = step.sampleOf(logitRow);
-    if (sample >= 0) {
-      int token = sampler.sample(rows.sequence(), logits, offset, generation.random);
+    if (sample >= 0 && isReached(rows.sequence(), position, sample)) {
+      int token = sampler.sample(rows.sequence(), position + 1, logits, offset, generation.random);
       result.tokens()[sample] = token;
       if (top >= 0) {
         result.logprobs()[sample] = Sampler.logprobs(logits, offset, vocab, token, top);
@@ -103,9 +120,15 @@ public final class ModelRunner implements AutoCloseable {
     }
   }
 
-  /** Empties a retired adapter's slot. */
-  void clear(int loraSlot) {
-    loraSlots.clear(loraSlot);
+  /** A draft's row counts only if the row before it picked just that token. */
+  private boolean isReached(Sequence sequence, int position, int sample) {
+    boolean isDraft = position >= sequence.length();
+    return !isDraft || result.tokens()[sample - 1] == sequence.stepToken(position);
+  }
+
+  /** Who can be seated, and who is on the way. */
+  PreparedAdapters adapters() {
+    return adapters;
   }
 
   /** What a failed step was about, for its error message. */
@@ -117,7 +140,7 @@ public final class ModelRunner implements AutoCloseable {
 
   @Override
   public void close() {
-    loraSlots.close();
+    adapters.close();
     pages.close();
   }
 }

@@ -1,5 +1,7 @@
 package io.chorale.kernel;
 
+import io.chorale.kernel.Precision.KvCache;
+import io.chorale.kernel.Precision.Nf4;
 import io.chorale.kernel.TorchOps.WeightForm;
 import io.chorale.tensor.TorchDevice;
 import java.lang.System.Logger;
@@ -11,16 +13,22 @@ public final class Kernels {
 
   private Kernels() {}
 
+  /** With {@link Precision#DEFAULT}. */
+  public static Ops choose(String kernels, String device, int threads) {
+    return choose(kernels, device, threads, Precision.DEFAULT);
+  }
+
   /**
    * @param kernels {@code auto} is native on the CPU where it loads, else torch; {@code native} or
    *     {@code torch} insists
    * @param device cpu or cuda; on cuda there is only torch
    * @param threads that compute
+   * @param precision anything but the default wants native kernels
    * @throws IllegalArgumentException if the combination is unknown or impossible
    * @throws IllegalStateException if native kernels are insisted on and do not load, with the
    *     reason
    */
-  public static Ops choose(String kernels, String device, int threads) {
+  public static Ops choose(String kernels, String device, int threads, Precision precision) {
     boolean cpu = device.equalsIgnoreCase("cpu");
     switch (kernels) {
       case "native" -> {
@@ -29,11 +37,11 @@ public final class Kernels {
               "kernels is 'native' on device '%s', wanted device cpu or kernels torch"
                   .formatted(device));
         }
-        return new NativeOps(NativeLibrary.chosen(), threads);
+        return new NativeOps(NativeLibrary.chosen(), threads, precision);
       }
       case "auto" -> {
         if (cpu && NativeLibrary.failure().isEmpty()) {
-          return new NativeOps(NativeLibrary.chosen(), threads);
+          return new NativeOps(NativeLibrary.chosen(), threads, precision);
         }
         if (cpu) {
           LOG.log(
@@ -41,10 +49,10 @@ public final class Kernels {
               "NO NATIVE CPU KERNELS, libtorch computes instead, many times slower: "
                   + NativeLibrary.failure().orElseThrow());
         }
-        return torch(device, threads);
+        return torch(device, threads, precision);
       }
       case "torch" -> {
-        return torch(device, threads);
+        return torch(device, threads, precision);
       }
       default ->
           throw new IllegalArgumentException(
@@ -52,7 +60,17 @@ public final class Kernels {
     }
   }
 
-  private static Ops torch(String device, int threads) {
+  private static Ops torch(String device, int threads, Precision precision) {
+    if (precision.nf4() == Nf4.FAST) {
+      throw new IllegalArgumentException(
+          "nf4 is 'fast', libtorch's kernels know exact only; wanted nf4 exact, or kernels native on"
+              + " device cpu");
+    }
+    if (precision.kvCache() == KvCache.Q8) {
+      throw new IllegalArgumentException(
+          "kv-cache is 'q8', libtorch's kernels keep float32; wanted kv-cache f16, or kernels native"
+              + " on device cpu");
+    }
     TorchDevice where = TorchDevice.parse(device);
     TorchDevice.threads(threads);
     return new TorchOps(where, where == TorchDevice.CUDA ? WeightForm.PACKED : WeightForm.DENSE);

@@ -1,8 +1,8 @@
 package io.chorale.kernel;
 
 /**
- * Paged keys and values of all layers, {@link Ops#kvElementBytes} bytes each, {@code kvSlot = block
- * * blockTokens + offset}.
+ * Paged keys and values of all layers, {@link Ops#kvPositionBytes} bytes a position and layer,
+ * {@code kvSlot = block * blockTokens + offset}.
  */
 public interface KvPages extends AutoCloseable {
   long bytes();

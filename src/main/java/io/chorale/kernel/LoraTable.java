@@ -1,30 +1,62 @@
 package io.chorale.kernel;
 
 /**
- * The adapters resident now: for each loraSlot and module the factors in the layout its {@link Ops}
- * wants. Ranks differ freely; nothing is padded to a common one. Filled and cleared only between
- * steps. Engine thread.
+ * Which adapter sits in which loraSlot. An adapter is prepared first, on any thread and as long as
+ * it takes: its factors are brought into the layout that the {@link Ops} wants. Seating it is a
+ * change of a pointer. Ranks differ freely; nothing is padded to a common one.
+ *
+ * <p>{@link #seat} and {@link #clear} on the engine thread, only between steps.
  */
 public interface LoraTable extends AutoCloseable {
   /** The row has no adapter. */
   int NO_LORA = -1;
 
-  int slots();
+  /**
+   * One adapter, ready to be seated in the table that prepared it, any number of times. Immutable.
+   * Closed once no slot holds it, at the latest with the table; any thread.
+   */
+  interface Prepared extends AutoCloseable {
+    /** Memory that it takes until it is closed. */
+    long bytes();
+
+    @Override
+    void close();
+  }
 
   /**
-   * Places one module of an adapter.
-   *
-   * @param module index as in {@link Linear#module}
-   * @throws IllegalArgumentException naming shapes if the factors do not fit the base's weight
+   * An adapter on its way. One thread; closing it frees what {@link #finish} has not given away.
    */
-  void fill(int slot, int module, LoraFactors factors);
+  interface Preparation extends AutoCloseable {
+    /**
+     * Takes one module's change, which is not used afterwards.
+     *
+     * @param module index as in {@link Linear#module}, each at most once
+     * @throws IllegalArgumentException naming shapes if the factors do not fit the base's weight
+     */
+    void add(int module, LoraFactors factors);
 
-  /** Empties a slot and frees its memory. */
+    /** The adapter; the caller closes it. */
+    Prepared finish();
+
+    @Override
+    void close();
+  }
+
+  int slots();
+
+  /** Begins an adapter; any thread, which has its {@link Ops#bindThread}. */
+  Preparation prepare();
+
+  /** Puts an adapter in a slot, in place of what it holds. Takes microseconds. */
+  void seat(int slot, Prepared adapter);
+
+  /** Empties a slot; its adapter stays prepared. */
   void clear(int slot);
 
-  /** Resident bytes of all slots. */
+  /** Bytes of the seated adapters. */
   long bytes();
 
+  /** Seated adapters stay prepared. */
   @Override
   void close();
 }

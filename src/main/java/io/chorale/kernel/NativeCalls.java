@@ -43,20 +43,34 @@ final class NativeCalls {
 
   static native void loraFree(long table);
 
+  /** An adapter without any module yet. */
+  static native long loraSet(int modules);
+
   /** {@code factors} are a, b, biasB and magnitude, the last two may be null. */
-  static native long loraEntry(
-      long base, boolean embedding, int rank, float scaling, float[][] factors);
+  static native void loraAdd(
+      long set,
+      int module,
+      long base,
+      boolean embedding,
+      int rank,
+      float scaling,
+      float[][] factors);
 
-  /** An entry that owns the weight. */
-  static native long loraReplacement(long weight);
+  /** The set owns the weight. */
+  static native void loraReplace(long set, int module, long weight);
 
-  /** Gives an entry to the table, which frees what was there; 0 empties the place. */
-  static native void loraPut(long table, int slot, int module, long entry);
+  /** Brings all factors to one place, once, after the last module; the adapter's bytes. */
+  static native long loraPack(long set);
 
-  static native long loraBytes(long table);
+  static native void loraSetFree(long set);
+
+  /** Puts a set, which must outlive its seat, in a slot; 0 empties it. */
+  static native void loraSeat(long table, int slot, long set);
 
   static native long kvPages(
-      int layers, int kvSlots, int heads, int kvHeads, int headDim, int window);
+      int layers, int kvSlots, int heads, int kvHeads, int headDim, int window, boolean q8);
+
+  static native long kvBytes(long pages);
 
   static native void kvFree(long pages);
 

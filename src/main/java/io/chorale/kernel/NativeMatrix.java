@@ -1,9 +1,13 @@
 package io.chorale.kernel;
 
-/** {@link Matrix} in native memory; views share it and keep its owner reachable. */
+/**
+ * {@link Matrix} in native memory; views share it and keep its owner reachable. The last view is
+ * given again if the same one is wanted, so that steps of one shape make none.
+ */
 final class NativeMatrix extends Matrix {
   private final long address;
   private final Object owner;
+  private NativeMatrix lastView;
 
   private NativeMatrix(long address, Object owner, int rows, int cols) {
     super(rows, cols);
@@ -25,6 +29,12 @@ final class NativeMatrix extends Matrix {
 
   @Override
   Matrix view(long firstElement, int viewRows, int viewCols) {
-    return new NativeMatrix(address + firstElement * Float.BYTES, owner, viewRows, viewCols);
+    long at = address + firstElement * Float.BYTES;
+    NativeMatrix last = lastView;
+    if (last == null || last.address != at || last.rows() != viewRows || last.cols() != viewCols) {
+      last = new NativeMatrix(at, owner, viewRows, viewCols);
+      lastView = last;
+    }
+    return last;
   }
 }

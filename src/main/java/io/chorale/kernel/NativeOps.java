@@ -1,31 +1,40 @@
 package io.chorale.kernel;
 
 import io.chorale.kernel.NativeLibrary.InstructionSet;
+import io.chorale.kernel.Precision.KvCache;
 import io.chorale.quant.PackedMatrix;
 import java.lang.ref.Reference;
 
 /**
- * {@link Ops} in C++ on the CPU, the serving path: 4-bit weights stay 4-bit, inputs of Q4 and Q8
- * weights are rounded to int8 in blocks of 32, keys and values are half precision, everything else
- * is float32. No libtorch.
+ * {@link Ops} in C++ on the CPU, the serving path: 4-bit weights stay 4-bit, inputs of Q4, Q8 and
+ * fast NF4 weights are rounded to int8 in blocks of 32, keys and values are half precision or int8
+ * ({@link Precision}), everything else is float32. No libtorch.
  *
  * <p>Batch-invariant: for one instruction set a row's result has the same bits alone and in any
  * batch, chunking, number of threads and beside any adapters.
  *
- * <p>Within, of a row's largest value, against float64 on {@code OpsContract}'s inputs: 2e-2 for Q4
- * and Q8 weights, 1e-3 with LoRA on other weights, 4e-3 for attention, 2e-5 otherwise. Engine
- * thread; uses {@code threads - 1} threads of its own, which sleep between steps.
+ * <p>Within, of a row's largest value, against float64 on {@code OpsContract}'s inputs: 2e-2 for
+ * Q4, Q8 and fast NF4 weights, 1e-3 with LoRA on other weights, 4e-3 for attention (with int8 pages
+ * 1e-4 of what the rounded keys and values give), 2e-5 otherwise. Engine thread; uses {@code
+ * threads - 1} threads of its own, which sleep between steps.
  */
 public final class NativeOps implements Ops, AutoCloseable {
   private final InstructionSet set;
+  private final Precision precision;
   private final NativeHandle handle;
+  private NativeStepRows stepRows;
+
+  /** With {@link Precision#DEFAULT}. */
+  public NativeOps(InstructionSet set, int threads) {
+    this(set, threads, Precision.DEFAULT);
+  }
 
   /**
    * @param threads that compute, the caller's included
    * @throws IllegalStateException if the library is not loaded
    * @throws IllegalArgumentException if this machine lacks the instructions
    */
-  public NativeOps(InstructionSet set, int threads) {
+  public NativeOps(InstructionSet set, int threads, Precision precision) {
     if (NativeLibrary.failure().isPresent()) {
       throw new IllegalStateException("native kernels: " + NativeLibrary.failure().get());
     }
@@ -39,7 +48,9 @@ public final class NativeOps implements Ops, AutoCloseable {
               .formatted(set.label(), NativeLibrary.supported()));
     }
     this.set = set;
+    this.precision = precision;
     this.handle = NativeHandle.of(context, NativeCalls::close);
+    this.stepRows = new NativeStepRows(handle);
   }
 
   private record NativeKvPages(NativeHandle handle, long bytes) implements KvPages {
@@ -73,21 +84,27 @@ public final class NativeOps implements Ops, AutoCloseable {
 
   @Override
   public Weight weight(PackedMatrix packed) {
-    return NativeWeight.of(packed);
+    return NativeWeight.of(packed, precision.nf4());
   }
 
   @Override
-  public int kvElementBytes() {
-    return Short.BYTES; // half precision
+  public int kvPositionBytes(int kvHeads, int headDim) {
+    return kvHeads * precision.kvHeadBytes(headDim);
   }
 
   @Override
   public KvPages kvPages(int layers, int kvSlots, AttentionShape shape) {
     long address =
         NativeCalls.kvPages(
-            layers, kvSlots, shape.heads(), shape.kvHeads(), shape.headDim(), shape.window());
-    long bytes = 2L * Short.BYTES * layers * kvSlots * shape.kvHeads() * shape.headDim();
-    return new NativeKvPages(NativeHandle.of(address, NativeCalls::kvFree), bytes);
+            layers,
+            kvSlots,
+            shape.heads(),
+            shape.kvHeads(),
+            shape.headDim(),
+            shape.window(),
+            precision.kvCache() == KvCache.Q8);
+    return new NativeKvPages(
+        NativeHandle.of(address, NativeCalls::kvFree), NativeCalls.kvBytes(address));
   }
 
   @Override
@@ -97,7 +114,10 @@ public final class NativeOps implements Ops, AutoCloseable {
 
   @Override
   public StepRows begin(ForwardInputs inputs, float[] inverseFrequencies, LoraTable lora) {
-    return new NativeStepRows(handle, inputs, inverseFrequencies, (NativeLoraTable) lora);
+    if (!stepRows.isFree()) { // not one after the other, as engines have them
+      stepRows = new NativeStepRows(handle);
+    }
+    return stepRows.begin(inputs, inverseFrequencies, (NativeLoraTable) lora);
   }
 
   @Override

@@ -1,35 +1,57 @@
 package io.chorale.kernel;
 
-/** A step's indices in native memory, freed by {@link #close}. Engine thread. */
+/**
+ * A step's indices in native memory, freed by {@link #close}; then {@link #begin} may fill the same
+ * object for another step. Engine thread.
+ */
 final class NativeStepRows implements StepRows {
 
   /** Rows grouped by adapter; part of the step. */
-  record Rows(int rows, long address, NativeStepRows step) implements RowSlots {}
+  static final class Rows implements RowSlots {
+    private int rows;
+    private long address;
 
-  private final ForwardInputs inputs;
-  private final NativeHandle handle;
-  private final Rows all;
+    @Override
+    public int rows() {
+      return rows;
+    }
+
+    long address() {
+      return address;
+    }
+  }
+
   private final NativeHandle context; // this and the table must outlive the step
-  private final NativeLoraTable table;
+  private final Rows all = new Rows();
+  private final Rows firstLogits = new Rows();
+  private boolean logitsTaken;
+  private ForwardInputs inputs;
+  private NativeLoraTable table;
+  private int[] words = new int[0];
+  private long address;
 
-  NativeStepRows(
-      NativeHandle context,
-      ForwardInputs inputs,
-      float[] inverseFrequencies,
-      NativeLoraTable table) {
-    this.inputs = inputs;
+  NativeStepRows(NativeHandle context) {
     this.context = context;
-    this.table = table;
-    this.handle =
-        NativeHandle.of(
-            NativeCalls.begin(
-                context.address(), table.address(), words(inputs), inverseFrequencies),
-            NativeCalls::end);
-    this.all = new Rows(inputs.rows(), NativeCalls.allRows(handle.address()), this);
+  }
+
+  /** False until it is closed. */
+  boolean isFree() {
+    return address == 0;
+  }
+
+  NativeStepRows begin(ForwardInputs step, float[] inverseFrequencies, NativeLoraTable lora) {
+    inputs = step;
+    table = lora;
+    fillWords();
+    address = NativeCalls.begin(context.address(), lora.address(), words, inverseFrequencies);
+    all.rows = step.rows();
+    all.address = NativeCalls.allRows(address);
+    logitsTaken = false;
+    return this;
   }
 
   long address() {
-    return handle.address();
+    return address;
   }
 
   @Override
@@ -44,12 +66,20 @@ final class NativeStepRows implements StepRows {
 
   @Override
   public RowSlots logitRows(int from, int count) {
-    return new Rows(count, NativeCalls.logitRows(handle.address(), from, count), this);
+    Rows rows = logitsTaken ? new Rows() : firstLogits; // more than one band is seldom
+    logitsTaken = true;
+    rows.rows = count;
+    rows.address = NativeCalls.logitRows(address, from, count);
+    return rows;
   }
 
   @Override
   public void close() {
-    handle.close();
+    long open = address;
+    address = 0;
+    if (open != 0) {
+      NativeCalls.end(open);
+    }
   }
 
   @Override
@@ -63,14 +93,16 @@ final class NativeStepRows implements StepRows {
    * firstRow, rowCount, where each sequence's block table starts and the last ends, the tables,
    * logitRows.
    */
-  private static int[] words(ForwardInputs inputs) {
+  private void fillWords() {
     int sequences = inputs.sequences();
     int blocks = 0;
-    for (int[] table : inputs.blockTables()) {
-      blocks += table.length;
+    for (int[] blockTable : inputs.blockTables()) {
+      blocks += blockTable.length;
     }
-    int[] words =
-        new int[5 + 3 * inputs.rows() + 3 * sequences + blocks + inputs.logitRows().length];
+    int count = 5 + 3 * inputs.rows() + 3 * sequences + blocks + inputs.logitRows().length;
+    if (words.length < count) {
+      words = new int[count + count / 4];
+    }
     words[0] = inputs.rows();
     words[1] = sequences;
     words[2] = inputs.blockTokens();
@@ -81,16 +113,15 @@ final class NativeStepRows implements StepRows {
     at = put(words, at, inputs.firstRow());
     at = put(words, at, inputs.rowCount());
     int start = 0;
-    for (int[] table : inputs.blockTables()) {
+    for (int[] blockTable : inputs.blockTables()) {
       words[at++] = start;
-      start += table.length;
+      start += blockTable.length;
     }
     words[at++] = start;
-    for (int[] table : inputs.blockTables()) {
-      at = put(words, at, table);
+    for (int[] blockTable : inputs.blockTables()) {
+      at = put(words, at, blockTable);
     }
     put(words, at, inputs.logitRows());
-    return words;
   }
 
   private static int put(int[] words, int at, int[] values) {

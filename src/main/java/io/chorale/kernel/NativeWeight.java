@@ -1,5 +1,6 @@
 package io.chorale.kernel;
 
+import io.chorale.kernel.Precision.Nf4;
 import io.chorale.quant.GgmlMatrix;
 import io.chorale.quant.Nf4Matrix;
 import io.chorale.quant.PackedMatrix;
@@ -20,7 +21,8 @@ final class NativeWeight implements Weight {
     NF4,
     F32,
     F16,
-    BF16
+    BF16,
+    NF4_I8
   }
 
   private static final int BAND_ELEMENTS = 1 << 18;
@@ -38,17 +40,19 @@ final class NativeWeight implements Weight {
         NativeHandle.of(NativeCalls.weight(kind.ordinal(), rows, cols), NativeCalls::weightFree);
   }
 
-  static NativeWeight of(PackedMatrix packed) {
-    NativeWeight weight = new NativeWeight(kind(packed), packed.rows(), packed.cols());
+  static NativeWeight of(PackedMatrix packed, Nf4 nf4) {
+    Kind kind = kind(packed);
+    kind = kind == Kind.NF4 && nf4 == Nf4.FAST ? Kind.NF4_I8 : kind;
+    NativeWeight weight = new NativeWeight(kind, packed.rows(), packed.cols());
     weight.pack(packed, weight.handle.address());
     return weight;
   }
 
-  /** An entry of a LoRA table that stands in for the base's weight and owns its copy. */
+  /** A copy that stands in for the base's weight; the adapter that gets it frees it. */
   static long replacement(PackedMatrix packed) {
     long address = NativeCalls.weight(kind(packed).ordinal(), packed.rows(), packed.cols());
     pack(kind(packed), packed, address);
-    return NativeCalls.loraReplacement(address);
+    return address;
   }
 
   static long address(Weight weight) {
@@ -80,7 +84,7 @@ final class NativeWeight implements Weight {
       int count = Math.min(band, packed.rows() - from);
       switch (kind) {
         case Q4, Q8 -> packBlocks((GgmlMatrix) packed, address, from, count);
-        case NF4 -> packNf4((Nf4Matrix) packed, address, from, count);
+        case NF4, NF4_I8 -> packNf4((Nf4Matrix) packed, address, from, count);
         case F32, F16, BF16 -> {
           float[] values = new float[count * packed.cols()];
           packed.dequantizeRows(from, from + count, values);

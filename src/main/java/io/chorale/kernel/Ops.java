@@ -38,8 +38,8 @@ public sealed interface Ops permits TorchOps, NativeOps {
   /** Brings a weight into this implementation's layout. */
   Weight weight(PackedMatrix packed);
 
-  /** Bytes that one key or value element takes in {@link #kvPages}. */
-  int kvElementBytes();
+  /** Bytes that one position's keys and values of one layer take in {@link #kvPages}. */
+  int kvPositionBytes(int kvHeads, int headDim);
 
   /** Keys and values for {@code kvSlots} positions in each layer. */
   KvPages kvPages(int layers, int kvSlots, AttentionShape shape);

@@ -3,6 +3,7 @@ package io.chorale.kernel;
 import io.chorale.quant.PackedMatrix;
 import io.chorale.tensor.Scope;
 import io.chorale.tensor.TorchDevice;
+import java.util.Arrays;
 import java.util.function.Function;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
@@ -45,10 +46,18 @@ final class TorchLoraTable implements LoraTable {
     }
   }
 
+  /** An adapter's entries by module; null where it changes nothing. */
+  private record TorchPrepared(Entry[] entries, long bytes) implements Prepared {
+    @Override
+    public void close() {
+      free(entries);
+    }
+  }
+
   private final TorchDevice device;
   private final Weight[] base;
   private final int embeddingModule;
-  private final Entry[][] entries;
+  private final TorchPrepared[] seated;
   private final Function<PackedMatrix, TorchWeight> denseWeight;
 
   TorchLoraTable(
@@ -60,22 +69,63 @@ final class TorchLoraTable implements LoraTable {
     this.device = device;
     this.base = base.clone();
     this.embeddingModule = embeddingModule;
-    this.entries = new Entry[slots][base.length];
+    this.seated = new TorchPrepared[slots];
     this.denseWeight = denseWeight;
   }
 
   @Override
   public int slots() {
-    return entries.length;
+    return seated.length;
   }
 
   /** Null if the slot does not change the module. */
   Entry entry(int slot, int module) {
-    return entries[slot][module];
+    return seated[slot] == null ? null : seated[slot].entries()[module];
   }
 
   @Override
-  public void fill(int slot, int module, LoraFactors factors) {
+  public Preparation prepare() {
+    return new TorchPreparation();
+  }
+
+  /** Entries that become an adapter. */
+  private final class TorchPreparation implements Preparation {
+    private final Entry[] entries = new Entry[base.length];
+    private boolean given;
+
+    @Override
+    public void add(int module, LoraFactors factors) {
+      entries[module] = entryOf(module, factors);
+    }
+
+    @Override
+    public Prepared finish() {
+      given = true;
+      long bytes = 0;
+      for (Entry entry : entries) {
+        bytes += entry == null ? 0 : entry.bytes();
+      }
+      return new TorchPrepared(entries, bytes);
+    }
+
+    @Override
+    public void close() {
+      if (!given) {
+        free(entries);
+      }
+    }
+  }
+
+  private static void free(Entry[] entries) {
+    for (int module = 0; module < entries.length; module++) {
+      if (entries[module] != null) {
+        entries[module].free();
+        entries[module] = null;
+      }
+    }
+  }
+
+  private Entry entryOf(int module, LoraFactors factors) {
     Weight weight = base[module];
     boolean embedding = module == embeddingModule;
     int in = embedding ? weight.rows() : weight.cols();
@@ -83,9 +133,7 @@ final class TorchLoraTable implements LoraTable {
     if (factors.replacement() != null) {
       checkSize("replacement rows", factors.replacement().rows(), weight.rows());
       checkSize("replacement columns", factors.replacement().cols(), weight.cols());
-      entries[slot][module] =
-          new Entry(null, null, null, null, denseWeight.apply(factors.replacement()));
-      return;
+      return new Entry(null, null, null, null, denseWeight.apply(factors.replacement()));
     }
     checkSize("lora_A elements", factors.a().length, factors.rank() * in);
     checkSize("lora_B elements", factors.b().length, out * factors.rank());
@@ -97,13 +145,12 @@ final class TorchLoraTable implements LoraTable {
               ? null
               : device.floats(scaled(factors.biasB(), factors.scaling()), out);
       Tensor rowScale = factors.magnitude() == null ? null : rowScale(module, factors, a, b);
-      entries[slot][module] =
-          new Entry(
-              scope.escape(a),
-              scope.escape(b),
-              bias == null ? null : scope.escape(bias),
-              rowScale == null ? null : scope.escape(rowScale),
-              null);
+      return new Entry(
+          scope.escape(a),
+          scope.escape(b),
+          bias == null ? null : scope.escape(bias),
+          rowScale == null ? null : scope.escape(rowScale),
+          null);
     }
   }
 
@@ -120,31 +167,27 @@ final class TorchLoraTable implements LoraTable {
   }
 
   @Override
+  public void seat(int slot, Prepared adapter) {
+    seated[slot] = (TorchPrepared) adapter;
+  }
+
+  @Override
   public void clear(int slot) {
-    for (int module = 0; module < base.length; module++) {
-      if (entries[slot][module] != null) {
-        entries[slot][module].free();
-        entries[slot][module] = null;
-      }
-    }
+    seated[slot] = null;
   }
 
   @Override
   public long bytes() {
     long sum = 0;
-    for (Entry[] slot : entries) {
-      for (Entry entry : slot) {
-        sum += entry == null ? 0 : entry.bytes();
-      }
+    for (TorchPrepared prepared : seated) {
+      sum += prepared == null ? 0 : prepared.bytes();
     }
     return sum;
   }
 
   @Override
   public void close() {
-    for (int slot = 0; slot < entries.length; slot++) {
-      clear(slot);
-    }
+    Arrays.fill(seated, null);
   }
 
   private static void checkSize(String what, long had, long wanted) {

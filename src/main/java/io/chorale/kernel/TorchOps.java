@@ -87,8 +87,8 @@ public final class TorchOps implements Ops {
   }
 
   @Override
-  public int kvElementBytes() {
-    return Float.BYTES;
+  public int kvPositionBytes(int kvHeads, int headDim) {
+    return 2 * Float.BYTES * kvHeads * headDim;
   }
 
   @Override

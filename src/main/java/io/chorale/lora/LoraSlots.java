@@ -6,7 +6,10 @@ import io.chorale.kernel.LoraTable;
 import io.chorale.quant.GgmlMatrix;
 import java.util.Map;
 
-/** Fills {@link LoraTable} slots from host weights. Engine thread, between steps only. */
+/**
+ * Brings host weights into a {@link LoraTable}: prepared on any thread, seated on the engine
+ * thread.
+ */
 public final class LoraSlots implements AutoCloseable {
   private final LoraTable table;
   private final int layers;
@@ -21,23 +24,31 @@ public final class LoraSlots implements AutoCloseable {
   }
 
   /**
-   * Replaces whatever the slot holds. If a module cannot be placed the slot is left empty.
+   * Brings an adapter into the table's layout. Takes tens of milliseconds, with DoRA's norms
+   * hundreds; any thread that has its {@link io.chorale.kernel.Ops#bindThread}.
    *
-   * @throws IllegalArgumentException naming the adapter and module
+   * @throws IllegalArgumentException naming the adapter and the module that does not fit
    */
-  public void activate(int slot, LoraWeights weights) {
-    table.clear(slot);
-    for (Map.Entry<ModuleId, LoraModule> entry : weights.modules().entrySet()) {
-      try {
-        table.fill(slot, entry.getKey().index(layers), factors(entry.getValue()));
-      } catch (RuntimeException e) {
-        table.clear(slot);
-        throw new IllegalArgumentException(
-            "adapter '%s': %s: %s".formatted(weights.label(), entry.getKey(), e.getMessage()), e);
+  public LoraTable.Prepared prepare(LoraWeights weights) {
+    try (LoraTable.Preparation preparation = table.prepare()) {
+      for (Map.Entry<ModuleId, LoraModule> entry : weights.modules().entrySet()) {
+        try {
+          preparation.add(entry.getKey().index(layers), factors(entry.getValue()));
+        } catch (RuntimeException e) {
+          throw new IllegalArgumentException(
+              "adapter '%s': %s: %s".formatted(weights.label(), entry.getKey(), e.getMessage()), e);
+        }
       }
+      return preparation.finish();
     }
   }
 
+  /** Puts a prepared adapter in a slot, in place of what it holds. Engine thread, between steps. */
+  public void seat(int slot, LoraTable.Prepared adapter) {
+    table.seat(slot, adapter);
+  }
+
+  /** Engine thread, between steps. */
   public void clear(int slot) {
     table.clear(slot);
   }

@@ -27,6 +27,8 @@ public final class CausalLm {
   private final float[] inverseFrequencies;
   private final Workspace workspace;
   private final int maxLogitRows;
+  private float[] host = new float[0];
+  private Workspace top;
 
   CausalLm(
       ModelSpec spec,
@@ -98,13 +100,21 @@ public final class CausalLm {
    */
   public void forward(ForwardInputs inputs, LoraTable lora, KvPages pages, LogitsConsumer into) {
     try (StepRows rows = ops.begin(inputs, inverseFrequencies, lora)) {
-      Workspace w = workspace.top(inputs.rows());
+      Workspace w = top(inputs.rows());
       ops.embed(embedding, rows, w.x());
-      for (DecoderLayer layer : layers) {
-        layer.forward(ops, spec, shape, rows, pages, w);
+      for (int i = 0; i < layers.size(); i++) {
+        layers.get(i).forward(ops, spec, shape, rows, pages, w);
       }
       logits(inputs.logitRows().length, rows, w, into);
     }
+  }
+
+  /** The last step's views if they are this step's too. */
+  private Workspace top(int rows) {
+    if (top == null || top.x() != workspace.x().top(rows)) {
+      top = workspace.top(rows);
+    }
+    return top;
   }
 
   private void logits(int count, StepRows rows, Workspace w, LogitsConsumer into) {
@@ -114,7 +124,10 @@ public final class CausalLm {
     Matrix gathered = w.gathered().top(count);
     ops.gatherLogitRows(w.x(), rows, gathered);
     ops.rmsNorm(gathered, finalNorm, spec.rmsEps(), gathered);
-    float[] host = new float[Math.min(count, maxLogitRows) * spec.vocab()];
+    int most = Math.min(count, maxLogitRows) * spec.vocab();
+    if (host.length < most) {
+      host = new float[most]; // megabytes: not anew for each step
+    }
     for (int first = 0; first < count; first += maxLogitRows) {
       int band = Math.min(maxLogitRows, count - first);
       Matrix out = w.logits().top(band);

@@ -1,7 +1,7 @@
 package io.chorale.sched;
 
-import java.util.Iterator;
-import java.util.LinkedHashSet;
+import java.util.Arrays;
+import java.util.HashSet;
 import java.util.Set;
 
 /**
@@ -18,16 +18,86 @@ public final class BlockAllocator {
   /** Numbers of blocks; free + cached + used = total. */
   public record Counts(int free, int cached, int used, int total) {}
 
+  /** KV blocks in the order in which they came, each at most once; made of links between ids. */
+  private static final class BlockList {
+    static final int NONE = -1;
+
+    private final int[] before;
+    private final int[] after;
+    private final boolean[] in;
+    private int first = NONE;
+    private int last = NONE;
+    private int size;
+
+    BlockList(int blocks) {
+      before = new int[blocks];
+      after = new int[blocks];
+      in = new boolean[blocks];
+      Arrays.fill(before, NONE);
+      Arrays.fill(after, NONE);
+    }
+
+    int size() {
+      return size;
+    }
+
+    /** The oldest, or {@link #NONE}. */
+    int first() {
+      return first;
+    }
+
+    /** The one that came next, or {@link #NONE}. */
+    int after(int block) {
+      return after[block];
+    }
+
+    void add(int block) {
+      in[block] = true;
+      before[block] = last;
+      after[block] = NONE;
+      if (last == NONE) {
+        first = block;
+      } else {
+        after[last] = block;
+      }
+      last = block;
+      size++;
+    }
+
+    /** False if it is not in the list. */
+    boolean remove(int block) {
+      if (!in[block]) {
+        return false;
+      }
+      in[block] = false;
+      int left = before[block];
+      int right = after[block];
+      if (left == NONE) {
+        first = right;
+      } else {
+        after[left] = right;
+      }
+      if (right == NONE) {
+        last = left;
+      } else {
+        before[right] = left;
+      }
+      size--;
+      return true;
+    }
+  }
+
   private final PrefixIndex index;
   private final int[] holders;
   private final int[] free;
   private int freeCount;
-  private final Set<Integer> cached = new LinkedHashSet<>(); // least recently used first
+  private final BlockList cached; // least recently used first
 
   BlockAllocator(int blocks, PrefixIndex index) {
     this.index = index;
     this.holders = new int[blocks];
     this.free = new int[blocks];
+    this.cached = new BlockList(blocks);
     for (int block = blocks - 1; block >= 0; block--) {
       free[freeCount++] = block; // block 0 is handed out first
     }
@@ -44,13 +114,12 @@ public final class BlockAllocator {
     if (freeCount > 0) {
       block = free[--freeCount];
     } else {
-      Iterator<Integer> oldest = cached.iterator();
-      if (!oldest.hasNext()) {
+      block = cached.first();
+      if (block == BlockList.NONE) {
         throw new IllegalStateException(
             "all %d KV blocks are used, wanted one more".formatted(holders.length));
       }
-      block = oldest.next();
-      oldest.remove();
+      cached.remove(block);
       index.remove(block);
     }
     holders[block] = 1;
@@ -115,8 +184,8 @@ public final class BlockAllocator {
       places[free[i]]++;
       verify(index.entry(free[i]) == null, free[i], "is free but indexed");
     }
-    Set<PrefixIndex.Entry> older = new LinkedHashSet<>();
-    for (int block : cached) {
+    Set<PrefixIndex.Entry> older = new HashSet<>();
+    for (int block = cached.first(); block != BlockList.NONE; block = cached.after(block)) {
       places[block]++;
       PrefixIndex.Entry entry = index.entry(block);
       verify(entry != null, block, "is cached but not indexed");

@@ -7,7 +7,7 @@ import java.util.Arrays;
  * in the prefix index and possibly shared; the rest belong to this sequence alone.
  */
 final class BlockTable {
-  private int[] ids = new int[8];
+  private int[] ids = new int[64];
   private int count;
   private int indexed;
 

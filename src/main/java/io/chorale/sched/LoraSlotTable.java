@@ -2,6 +2,7 @@ package io.chorale.sched;
 
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collection;
 import java.util.List;
 
 /**
@@ -76,6 +77,16 @@ final class LoraSlotTable {
     adapterKeys[slot] = EMPTY;
     lastUse[slot] = 0;
     return slot;
+  }
+
+  /** Adapters that these sequences need, ascending. */
+  static List<Integer> keysOf(Collection<Sequence> sequences) {
+    return sequences.stream()
+        .filter(Sequence::hasAdapter)
+        .map(Sequence::adapterKey)
+        .distinct()
+        .sorted()
+        .toList();
   }
 
   List<Integer> residents() {

@@ -32,8 +32,8 @@ final class PagedKv {
   /** Indexed blocks of the sequence's prefix; at least its last token is left to compute. */
   List<PrefixIndex.Entry> cachedPrefix(Sequence sequence) {
     List<PrefixIndex.Entry> hits = new ArrayList<>();
-    if (prefixCache && !sequence.params().promptLogprobs()) {
-      int most = (sequence.length() - 1) / blockTokens;
+    if (prefixCache) {
+      int most = computedFrom(sequence) / blockTokens;
       PrefixIndex.Entry last = null;
       while (hits.size() < most) {
         int from = hits.size() * blockTokens;
@@ -45,6 +45,14 @@ final class PagedKv {
       }
     }
     return hits;
+  }
+
+  /** The first position whose logits the sequence asks for. */
+  private static int computedFrom(Sequence sequence) {
+    int last = sequence.length() - 1;
+    return sequence.params().promptLogprobs()
+        ? Math.min(last, Math.max(0, sequence.params().promptLogprobsFrom() - 1))
+        : last;
   }
 
   int tokensOf(List<PrefixIndex.Entry> hits) {

@@ -22,6 +22,8 @@ import java.util.Set;
  * @param minTokens before this many tokens no stop id may be picked
  * @param logprobs alternatives reported per token: -1 none, 0 the picked token only, up to 20
  * @param promptLogprobs also report the prompt's own log-probabilities (for {@code echo})
+ * @param promptLogprobsFrom first prompt position that is reported, 0 for all; what stands before
+ *     may come from the prefix cache
  */
 public record SamplingParams(
     double temperature,
@@ -37,7 +39,8 @@ public record SamplingParams(
     int maxTokens,
     int minTokens,
     int logprobs,
-    boolean promptLogprobs) {
+    boolean promptLogprobs,
+    int promptLogprobsFrom) {
 
   /** The largest number of alternatives a request may ask for (OpenAI's bound). */
   public static final int MAX_LOGPROBS = 20;
@@ -53,15 +56,61 @@ public record SamplingParams(
     within("max_tokens", maxTokens, 1, Integer.MAX_VALUE);
     within("min_tokens", minTokens, 0, maxTokens);
     within("logprobs", logprobs, -1, MAX_LOGPROBS);
+    within("prompt_logprobs_from", promptLogprobsFrom, 0, Integer.MAX_VALUE);
     logitBias = Map.copyOf(logitBias);
     logitBias.forEach((id, bias) -> within("logit_bias[" + id + "]", bias, -100, 100));
     stopTokenIds = Set.copyOf(stopTokenIds);
+  }
+
+  /** As above, with the whole prompt's log-probabilities or none. */
+  public SamplingParams(
+      double temperature,
+      double topP,
+      int topK,
+      double minP,
+      double repetitionPenalty,
+      double presencePenalty,
+      double frequencyPenalty,
+      Map<Integer, Float> logitBias,
+      long seed,
+      Set<Integer> stopTokenIds,
+      int maxTokens,
+      int minTokens,
+      int logprobs,
+      boolean promptLogprobs) {
+    this(
+        temperature,
+        topP,
+        topK,
+        minP,
+        repetitionPenalty,
+        presencePenalty,
+        frequencyPenalty,
+        logitBias,
+        seed,
+        stopTokenIds,
+        maxTokens,
+        minTokens,
+        logprobs,
+        promptLogprobs,
+        0);
   }
 
   /** Greedy decoding of at most {@code maxTokens} tokens, ended by {@code stopTokenIds}. */
   public static SamplingParams greedy(int maxTokens, Set<Integer> stopTokenIds) {
     return new SamplingParams(
         0, 1, 0, 0, 1, 0, 0, Map.of(), 0, stopTokenIds, maxTokens, 0, -1, false);
+  }
+
+  /** The prompt's log-probabilities from a position on, and one greedy token. */
+  public static SamplingParams scoring(int promptLogprobsFrom) {
+    return new SamplingParams(
+        0, 1, 0, 0, 1, 0, 0, Map.of(), 0, Set.of(), 1, 0, -1, true, promptLogprobsFrom);
+  }
+
+  /** Whether the token at this position of the prompt is to be reported. */
+  public boolean reportsPrompt(int position) {
+    return promptLogprobs && position >= promptLogprobsFrom;
   }
 
   public boolean isGreedy() {

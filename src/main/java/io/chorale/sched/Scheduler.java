@@ -1,12 +1,14 @@
 package io.chorale.sched;
 
+import io.chorale.sched.draft.DraftOptions;
+import io.chorale.sched.pace.StepPace;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
-import java.util.Collection;
 import java.util.Deque;
 import java.util.Iterator;
 import java.util.List;
 import java.util.Objects;
+import java.util.function.IntPredicate;
 
 /**
  * Decides what each step computes: continuous batching over paged KV blocks, adapters mixed.
@@ -30,16 +32,36 @@ public final class Scheduler {
   private final SchedulerOptions options;
   private final PagedKv kv;
   private final LoraSlotTable loras;
+  private final IntPredicate adapterReady;
+  private final Drafts drafts;
+  private final StepPace pace;
   private final Deque<Sequence> waiting = new ArrayDeque<>();
   private final List<Sequence> running = new ArrayList<>(); // oldest arrival first
   private long arrivals;
   private long preemptions;
+  private final ScheduledBatch step = new ScheduledBatch();
+  private final List<Sequence> finished = new ArrayList<>();
   private ScheduledBatch inFlight; // null between steps
 
+  /** Without speculation and pace, and any adapter can be seated at any time. */
   public Scheduler(SchedulerOptions options) {
+    this(options, DraftOptions.OFF, 0, adapterKey -> true);
+  }
+
+  /**
+   * @param maxStepMs how long a step with decode rows may take, which bounds the prompts' rows in
+   *     it; 0 for no limit
+   * @param adapterReady says whether an adapter's weights are at hand, or else brings them; asked
+   *     before a sequence is admitted whose adapter is in no loraSlot
+   */
+  public Scheduler(
+      SchedulerOptions options, DraftOptions drafting, int maxStepMs, IntPredicate adapterReady) {
     this.options = options;
+    this.adapterReady = adapterReady;
     this.kv = new PagedKv(options);
     this.loras = new LoraSlotTable(options.maxLoras());
+    this.drafts = new Drafts(options, drafting, kv);
+    this.pace = new StepPace(maxStepMs);
   }
 
   /**
@@ -72,79 +94,68 @@ public final class Scheduler {
     }
   }
 
-  /** Rows and seatings of the step that is being put together. */
-  private final class Step {
-    final List<ScheduledRows> decodes = new ArrayList<>();
-    final List<ScheduledRows> prefills = new ArrayList<>();
-    final List<Seating> seatings = new ArrayList<>();
-    int totalRows;
-    int prefillBudget;
-    boolean preempts; // then nobody is admitted: blocks are short
-
-    void decode(Sequence sequence) {
-      decodes.add(rows(sequence, 1));
-    }
-
-    void prefill(Sequence sequence, int count) {
-      prefills.add(rows(sequence, count));
-      prefillBudget -= count;
-    }
-
-    private ScheduledRows rows(Sequence sequence, int count) {
-      int start = sequence.computedTokens();
-      kv.cover(sequence, start + count);
-      totalRows += count;
-      return new ScheduledRows(
-          sequence,
-          start,
-          count,
-          count == sequence.remaining(),
-          loras.slotOf(sequence.adapterKey()),
-          sequence.blocks().ids());
-    }
-
-    ScheduledBatch batch() {
-      decodes.addAll(prefills);
-      return new ScheduledBatch(decodes, seatings, totalRows);
-    }
-  }
-
-  /** The next step; empty only if nothing waits or runs. */
+  /**
+   * The next step; empty only if nothing runs, and nothing waits but for its adapter.
+   *
+   * @return one object, filled anew by the next call
+   */
   public ScheduledBatch schedule() {
     if (inFlight != null) {
       throw new IllegalStateException(
           "a batch of %d rows is in flight, wanted commit or failBatch first"
               .formatted(inFlight.totalRows()));
     }
-    Step step = new Step();
-    step.prefillBudget = options.maxBatchTokens() - decoding();
+    step.begin(prefillBudget());
     for (int i = 0; i < running.size(); i++) { // preemption only shortens the end
       if (running.get(i).remaining() == 1) {
-        decode(i, step);
+        decode(i);
       } else {
-        prefill(i, step);
+        prefill(i);
       }
     }
     if (!step.preempts) {
-      admitWaiting(step);
+      admitWaiting();
     }
-    ScheduledBatch batch = step.batch();
-    inFlight = batch.isEmpty() ? null : batch;
-    return batch;
+    step.end(step.preempts ? 0 : drafts.add(step.decodes(), step.totalRows(), running.size()));
+    inFlight = step.isEmpty() ? null : step;
+    return step;
   }
 
-  private void decode(int i, Step step) {
+  /** What decode rows leave of a step's rows and of its time. */
+  private int prefillBudget() {
+    int decodes = 0;
+    long positions = 0;
+    int start = 0;
+    for (int i = running.size() - 1; i >= 0; i--) {
+      Sequence sequence = running.get(i);
+      if (sequence.remaining() == 1) {
+        decodes++;
+        positions += sequence.length();
+      } else {
+        start = sequence.computedTokens(); // of the oldest in the end
+      }
+    }
+    return Math.min(
+        options.maxBatchTokens() - decodes, pace.prefillRows(decodes, positions, start));
+  }
+
+  private ScheduledRows rows(Sequence sequence, int count) {
+    kv.cover(sequence, sequence.computedTokens() + count);
+    return sequence.rows().next(count, loras.slotOf(sequence.adapterKey()));
+  }
+
+  private void decode(int i) {
     Sequence sequence = running.get(i);
     while (kv.rowsThatFit(sequence, 0) < 1) {
-      if (preemptYoungest(step) == sequence) {
+      if (preemptYoungest() == sequence) {
         return;
       }
     }
-    step.decode(sequence);
+    step.decode(rows(sequence, 1));
   }
 
   /** A chunk of what the free blocks allow; only the oldest takes blocks from others. */
-  private void prefill(int i, Step step) {
+  private void prefill(int i) {
     Sequence sequence = running.get(i);
     int wanted =
         Math.min(sequence.remaining(), Math.min(options.prefillChunkTokens(), step.prefillBudget));
@@ -155,16 +166,19 @@ public final class Scheduler {
     if (fit < 1 && i == 0) {
       fit = kv.rowsThatFit(sequence, 0);
       while (fit < 1) {
-        preemptYoungest(step); // never itself: alone it fits, by the check in add
+        preemptYoungest(); // never itself: alone it fits, by the check in add
         fit = kv.rowsThatFit(sequence, 0);
       }
     }
     if (fit >= 1) {
-      step.prefill(sequence, Math.min(wanted, fit));
+      step.prefill(rows(sequence, Math.min(wanted, fit)));
     }
   }
 
-  private void admitWaiting(Step step) {
+  private void admitWaiting() {
+    if (waiting.isEmpty() || running.size() == options.maxRunning()) {
+      return; // as most steps do: no garbage
+    }
     List<Sequence> passed = new ArrayList<>();
     Iterator<Sequence> queue = waiting.iterator();
     while (queue.hasNext() && running.size() < options.maxRunning() && step.prefillBudget > 0) {
@@ -174,7 +188,9 @@ public final class Scheduler {
           return;
         }
         passed.add(sequence);
-      } else if (admit(sequence, step)) {
+      } else if (!isAdapterAtHand(sequence)) {
+        continue; // it holds nobody up, and its turn comes with its adapter
+      } else if (admit(sequence)) {
         queue.remove();
         passed.forEach(each -> each.skips++);
       } else {
@@ -183,8 +199,14 @@ public final class Scheduler {
     }
   }
 
+  private boolean isAdapterAtHand(Sequence sequence) {
+    return !sequence.hasAdapter()
+        || loras.slotOf(sequence.adapterKey()) != LoraSlotTable.NO_LORA
+        || adapterReady.test(sequence.adapterKey());
+  }
+
   /** Starts a sequence if the blocks of its next chunk can be had. */
-  private boolean admit(Sequence sequence, Step step) {
+  private boolean admit(Sequence sequence) {
     List<PrefixIndex.Entry> hits = kv.cachedPrefix(sequence);
     int cached = kv.tokensOf(hits);
     int chunk =
@@ -198,53 +220,55 @@ public final class Scheduler {
     kv.share(sequence, hits);
     kv.cover(sequence, end);
     if (sequence.hasAdapter()) {
-      loras.seat(sequence.adapterKey(), step.seatings);
+      loras.seat(sequence.adapterKey(), step.seats());
     }
     sequence.run(cached);
     insertByArrival(sequence);
-    step.prefill(sequence, chunk);
+    step.prefill(rows(sequence, chunk));
     return true;
   }
 
   /**
-   * Takes the results of a step: the KV of its rows is in place, full blocks become shareable, each
-   * sampled token is appended and may end its sequence. Rows of sequences aborted meanwhile are
+   * Takes the results of a step: the KV of its rows is in place, full blocks become shareable, the
+   * sampled tokens are appended and may end their sequence. Rows of sequences aborted meanwhile are
    * passed over.
    *
-   * @param sampled one token id per entry of {@code batch.rows()} that samples, in that order
-   * @return the sequences that ended now, in row order
+   * @param sampled one cell per sampling row of {@code batch}, in that order: a token id, or -1 in
+   *     the rows after the first wrong draft; cells after a token that ended its sequence become -1
+   * @return the sequences that ended now, in row order; one list, filled anew by the next call
    */
   public List<Sequence> commit(ScheduledBatch batch, int[] sampled) {
     requireInFlight(batch);
-    int samples = 0;
-    for (ScheduledRows rows : batch.rows()) {
-      samples += rows.samples() ? 1 : 0;
-    }
-    if (samples != sampled.length) {
+    if (batch.samplingRows() != sampled.length) {
       throw new IllegalArgumentException(
-          "%d tokens for a batch that samples %d".formatted(sampled.length, samples));
+          "%d tokens for a batch that samples %d".formatted(sampled.length, batch.samplingRows()));
     }
-    List<Sequence> finished = new ArrayList<>();
-    int next = 0;
-    for (ScheduledRows rows : batch.rows()) {
+    finished.clear();
+    int first = 0;
+    for (int i = 0; i < batch.rows().size(); i++) {
+      ScheduledRows rows = batch.rows().get(i);
       Sequence sequence = rows.sequence();
-      int token = rows.samples() ? sampled[next++] : -1;
-      if (sequence.state() != SequenceState.RUNNING) {
-        continue;
-      }
-      sequence.computed(rows.start() + rows.count());
-      kv.indexFullBlocks(sequence);
-      if (rows.samples()) {
-        sequence.append(token);
-        FinishReason reason = sequence.ending(options.maxSequenceTokens());
+      if (sequence.state() == SequenceState.RUNNING) {
+        FinishReason reason =
+            sequence.append(sampled, first, rows.samplingRows(), options.maxSequenceTokens());
+        sequence.computed(rows.samples() ? sequence.length() - 1 : rows.start() + rows.count());
+        kv.indexFullBlocks(sequence);
         if (reason != null) {
           finish(sequence, reason);
           finished.add(sequence);
         }
       }
+      first += rows.samplingRows();
     }
     inFlight = null;
     return finished;
+  }
+
+  /** Tells how long a step took, by which speculation and the pace of prompts are decided. */
+  public void took(ScheduledBatch batch, long nanos) {
+    drafts.cost().observe(batch.totalRows(), nanos);
+    int decodes = batch.decodeRows();
+    pace.observe(decodes, batch.totalRows() - decodes, batch.positions(), nanos);
   }
 
   /** The step threw: its sequences end with ERROR; what it wrote is not kept, seated or shared. */
@@ -293,7 +317,6 @@ public final class Scheduler {
     return running.size();
   }
 
-  /** Free, cached and used KV blocks. */
   public BlockAllocator.Counts blocks() {
     return kv.counts();
   }
@@ -305,12 +328,12 @@ public final class Scheduler {
 
   /** Adapters of running sequences, ascending; the base model is not among them. */
   public List<Integer> runningAdapterKeys() {
-    return adapterKeys(running);
+    return LoraSlotTable.keysOf(running);
   }
 
   /** Adapters of waiting sequences, ascending; the base model is not among them. */
   public List<Integer> waitingAdapterKeys() {
-    return adapterKeys(waiting);
+    return LoraSlotTable.keysOf(waiting);
   }
 
   public long preemptions() {
@@ -324,29 +347,22 @@ public final class Scheduler {
    * @throws IllegalStateException naming what is off
    */
   public void checkIntegrity() {
-    running.forEach(sequence -> sequence.requireState(SequenceState.RUNNING));
-    waiting.forEach(sequence -> sequence.requireState(SequenceState.WAITING));
+    running.forEach(each -> each.requireState(SequenceState.RUNNING));
+    waiting.forEach(each -> each.requireState(SequenceState.WAITING));
     kv.check(running);
     loras.check(running);
   }
 
-  private int decoding() {
-    int count = 0;
-    for (Sequence sequence : running) {
-      count += sequence.remaining() == 1 ? 1 : 0;
-    }
-    return count;
-  }
-
   private int blocksForDecodesAfter(int i) {
     int count = 0;
-    for (Sequence sequence : running.subList(i + 1, running.size())) {
+    for (int later = i + 1; later < running.size(); later++) {
+      Sequence sequence = running.get(later);
       count += sequence.remaining() == 1 && kv.isFull(sequence) ? 1 : 0;
     }
     return count;
   }
 
-  private Sequence preemptYoungest(Step step) {
+  private Sequence preemptYoungest() {
     step.preempts = true;
     Sequence youngest = running.remove(running.size() - 1);
     release(youngest);
@@ -358,9 +374,7 @@ public final class Scheduler {
 
   private void insertByArrival(Sequence sequence) {
     int at = running.size();
-    while (at > 0 && running.get(at - 1).arrival > sequence.arrival) {
-      at--;
-    }
+    for (; at > 0 && running.get(at - 1).arrival > sequence.arrival; at--) {}
     running.add(at, sequence);
   }
 
@@ -382,14 +396,5 @@ public final class Scheduler {
       throw new IllegalStateException(
           "batch of %d rows is not in flight".formatted(batch.totalRows()));
     }
-  }
-
-  private static List<Integer> adapterKeys(Collection<Sequence> sequences) {
-    return sequences.stream()
-        .filter(Sequence::hasAdapter)
-        .map(Sequence::adapterKey)
-        .distinct()
-        .sorted()
-        .toList();
   }
 }

@@ -1,5 +1,7 @@
 package io.chorale.sched;
 
+import io.chorale.sched.draft.Drafting;
+import io.chorale.sched.draft.PromptLookup;
 import java.util.Arrays;
 import java.util.Objects;
 
@@ -13,11 +15,15 @@ public final class Sequence {
   private final long id;
   private final int adapterKey;
   private final SamplingParams params;
+  private final Drafting drafting;
   private final int promptTokens;
   private final BlockTable blocks = new BlockTable();
+  private final ScheduledRows rows = new ScheduledRows(this);
+  private final int[] stopIds; // ascending
 
   private int[] tokens;
   private int length;
+  private int drafted;
   private int computedTokens;
   private int cachedTokens;
   private int preemptions;
@@ -28,12 +34,20 @@ public final class Sequence {
   // Scheduler's notes
   long arrival = NEVER_ADDED;
   int skips;
+  PromptLookup lookup; // null until something is to be guessed
+  double draftChance; // that all guesses so far are right
+
+  /** A sequence whose next tokens may be guessed where that pays. */
+  public Sequence(long id, int[] promptIds, int adapterKey, SamplingParams params) {
+    this(id, promptIds, adapterKey, params, Drafting.AUTO);
+  }
 
   /**
    * @param promptIds at least one token; copied
    * @param adapterKey a registered version's key, or -1 for the base model
    */
-  public Sequence(long id, int[] promptIds, int adapterKey, SamplingParams params) {
+  public Sequence(
+      long id, int[] promptIds, int adapterKey, SamplingParams params, Drafting drafting) {
     if (promptIds.length == 0) {
       throw new IllegalArgumentException(
           "sequence %d has a prompt of 0 tokens, wanted at least 1".formatted(id));
@@ -45,6 +59,8 @@ public final class Sequence {
     this.id = id;
     this.adapterKey = adapterKey;
     this.params = Objects.requireNonNull(params, "params");
+    this.drafting = Objects.requireNonNull(drafting, "drafting");
+    this.stopIds = params.stopTokenIds().stream().mapToInt(each -> each).sorted().toArray();
     this.promptTokens = promptIds.length;
     this.tokens = promptIds.clone();
     this.length = promptIds.length;
@@ -81,6 +97,12 @@ public final class Sequence {
     return tokens[position];
   }
 
+  /** A token of the running step: as {@link #token}, and its guesses at length and after. */
+  public int stepToken(int position) {
+    Objects.checkIndex(position, length + drafted);
+    return tokens[position];
+  }
+
   public int generatedTokens() {
     return length - promptTokens;
   }
@@ -108,6 +130,15 @@ public final class Sequence {
   /** How often it was sent back to WAITING. */
   public int preemptions() {
     return preemptions;
+  }
+
+  Drafting drafting() {
+    return drafting;
+  }
+
+  /** Guesses of the step that is being put together or runs. */
+  int drafted() {
+    return drafted;
   }
 
   boolean hasAdapter() {
@@ -155,30 +186,76 @@ public final class Sequence {
     computedTokens = end;
   }
 
-  void append(int token) {
-    if (length == tokens.length) {
-      tokens = Arrays.copyOf(tokens, length + Math.max(16, length / 2));
-    }
+  /** Puts a guess after the tokens and guesses there are. */
+  void draft(int token) {
+    grow(length + drafted + 1);
+    tokens[length + drafted++] = token;
+  }
+
+  /** Takes the place of the first guess, if there is one. */
+  private void append(int token) {
+    grow(length + 1);
     tokens[length++] = token;
   }
 
+  /**
+   * Appends what a step sampled and forgets its guesses.
+   *
+   * @param sampled the first {@code cells} from {@code first} on, up to the first negative one;
+   *     those after a token that ends the sequence become -1
+   * @return why the sequence ends, or null if it goes on
+   */
+  FinishReason append(int[] sampled, int first, int cells, int maxSequenceTokens) {
+    FinishReason reason = null;
+    for (int i = first; i < first + cells && sampled[i] >= 0; i++) {
+      if (reason == null) {
+        append(sampled[i]);
+        reason = ending(maxSequenceTokens);
+      } else {
+        sampled[i] = -1;
+      }
+    }
+    drafted = 0;
+    return reason;
+  }
+
+  private void grow(int wanted) {
+    if (wanted > tokens.length) {
+      // All that it may generate, unless that is much: most steps then make no garbage.
+      long most = (long) promptTokens + params.maxTokens();
+      tokens = Arrays.copyOf(tokens, (int) Math.max(wanted, Math.min(most, 2L * wanted + 1024)));
+    }
+  }
+
   /** Why the sequence ends after its last sampled token, or null if it goes on. */
-  FinishReason ending(int maxSequenceTokens) {
-    if (params.stopTokenIds().contains(tokens[length - 1])) {
+  private FinishReason ending(int maxSequenceTokens) {
+    if (isStop(tokens[length - 1])) {
       return FinishReason.STOP;
     }
     boolean full = generatedTokens() == params.maxTokens() || length == maxSequenceTokens;
     return full ? FinishReason.LENGTH : null;
   }
 
+  /** The id ends the sequence. */
+  boolean isStop(int token) {
+    return Arrays.binarySearch(stopIds, token) >= 0;
+  }
+
+  ScheduledRows rows() {
+    return rows;
+  }
+
   void preempt() {
     state = SequenceState.WAITING;
+    drafted = 0;
     computedTokens = 0;
     preemptions++;
   }
 
   void finish(FinishReason reason) {
     state = SequenceState.FINISHED;
+    drafted = 0;
+    lookup = null;
     computedTokens = 0;
     finishReason = reason;
   }

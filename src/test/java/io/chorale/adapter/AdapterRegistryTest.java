@@ -3,20 +3,23 @@ package io.chorale.adapter;
 import static org.junit.jupiter.api.Assertions.assertAll;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
-import static org.junit.jupiter.api.Assertions.assertNotSame;
-import static org.junit.jupiter.api.Assertions.assertSame;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.chorale.adapter.AdapterException.Code;
 import io.chorale.lora.LoraWeights;
+import io.chorale.lora.ModuleId;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Collections;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.OptionalInt;
 import java.util.concurrent.CountDownLatch;
 import org.junit.jupiter.api.BeforeEach;
@@ -62,9 +65,43 @@ class AdapterRegistryTest {
     // Then
     assertEquals("legal@1", before.ref().toString());
     assertEquals("legal@2", after.ref().toString());
-    assertSame(old, registry.weights(before.adapterKey()));
-    assertNotSame(old, registry.weights(after.adapterKey()));
+    assertEquals(values(old), values(registry.weights(before.adapterKey())));
+    assertNotEquals(values(old), values(registry.weights(after.adapterKey())));
     assertTrue(retired.isEmpty());
+  }
+
+  @Test
+  void weightsAreThoseOfTheFilesAsTheyWereRegisteredWhateverBecomesOfThem() throws IOException {
+    // Given
+    LoraWeights read =
+        AdapterFolder.loader().load(new AdapterRef("legal", 1), root.resolve("legal")).weights();
+    int key = register("legal", "legal", RegisterOptions.CREATE).adapterKey();
+    // When
+    Files.write(root.resolve("legal/adapter_model.safetensors"), new byte[3]);
+    // Then
+    LoraWeights kept = registry.weights(key);
+    assertEquals("legal@1", kept.label());
+    assertEquals(read.bytes(), kept.bytes());
+    assertEquals(values(read), values(kept));
+  }
+
+  /** What is computed with. */
+  private static Map<ModuleId, List<Object>> values(LoraWeights weights) {
+    Map<ModuleId, List<Object>> values = new HashMap<>();
+    weights
+        .modules()
+        .forEach(
+            (id, module) ->
+                values.put(
+                    id,
+                    List.of(
+                        module.rank(),
+                        module.scaling(),
+                        Arrays.toString(module.a().shape()),
+                        module.a().type(),
+                        module.a().bytes(),
+                        module.b().bytes())));
+    return values;
   }
 
   @Test

@@ -1,7 +1,6 @@
 package io.chorale.app;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
-import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.PrintWriter;
@@ -29,7 +28,8 @@ class MainTest {
     // Then
     assertEquals(0, code);
     assertTrue(out.toString().contains("  serve  "), out.toString());
-    assertFalse(out.toString().contains("train"), out.toString());
+    assertTrue(out.toString().contains("  train  "), out.toString());
+    assertTrue(out.toString().contains("  plan  "), out.toString());
   }
 
   @Test

@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.chorale.kernel.Precision;
 import io.smallrye.config.SmallRyeConfigBuilder;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -43,6 +44,7 @@ class ServeSettingsTest {
     assertEquals(8000, settings.port());
     assertEquals(ServeSettings.Device.CPU, settings.device());
     assertEquals(1L << 30, settings.kvMemoryBytes());
+    assertEquals(Precision.DEFAULT, settings.precision());
     assertEquals(OptionalInt.empty(), settings.maxModelTokens());
   }
 
@@ -54,9 +56,13 @@ class ServeSettingsTest {
     "max-queued, 0, --max-queued (chorale.max-queued) is 0",
     "max-model-tokens, 0, --max-model-tokens (chorale.max-model-tokens) is 0",
     "kv-block-tokens, 257, --kv-block-tokens (chorale.kv-block-tokens) is 257",
+    "speculative-tokens, 65, --speculative-tokens (chorale.speculative-tokens) is 65",
+    "speculative-ngram, 0, --speculative-ngram (chorale.speculative-ngram) is 0",
     "threads, 0, --threads (chorale.threads) is 0",
     "kv-memory, 1KiB, --kv-memory (chorale.kv-memory) is 1024 bytes",
     "kv-memory, much, --kv-memory (chorale.kv-memory): 'much' is no size",
+    "kv-cache, int4, --kv-cache (chorale.kv-cache) is 'int4'",
+    "nf4, quick, --nf4 (chorale.nf4) is 'quick'",
     "device, tpu, --device (chorale.device) is 'tpu'",
     "quantize, int3, --quantize (chorale.quantize) is 'int3'",
     "max-running, 600, --max-running (chorale.max-running) is 600",

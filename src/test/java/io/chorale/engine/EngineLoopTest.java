@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.chorale.lora.LoraSource;
 import io.chorale.sched.FinishReason;
 import io.chorale.sched.SamplingParams;
 import java.util.ArrayList;
@@ -115,7 +116,7 @@ class EngineLoopTest {
   }
 
   @Test
-  void anAdapterThatCannotBePlacedFailsItsStepAndTheEngineGoesOn() throws Exception {
+  void anAdapterThatCannotBePreparedEndsItsSequencesAndTheEngineGoesOn() throws Exception {
     TinyEngine.SeededAdapters real = new TinyEngine.SeededAdapters();
     LoraSource source =
         key -> {
@@ -133,6 +134,38 @@ class EngineLoopTest {
       assertTrue(bad.message.contains("adapter 7 is gone"), bad.message);
       assertEquals(10, engine.alone(TinyEngine.prompt(1, 9), 1, 10).size());
       assertTrue(engine.loop.stats().alive());
+      assertBlocksFree(engine);
+    }
+  }
+
+  @Test
+  void aSequenceThatWaitsForItsAdapterHoldsUpNobodyAndEndsAsIfItHadNotWaited() throws Exception {
+    TinyEngine.SeededAdapters real = new TinyEngine.SeededAdapters();
+    CountDownLatch arrived = new CountDownLatch(1);
+    LoraSource slow =
+        key -> {
+          try {
+            arrived.await();
+          } catch (InterruptedException e) {
+            throw new IllegalStateException(e);
+          }
+          return real.weights(key);
+        };
+    List<Integer> alone;
+    try (TinyEngine prompt = new TinyEngine(100, 1, 64)) {
+      alone = prompt.alone(TinyEngine.prompt(2, 9), 3, 10);
+    }
+    try (TinyEngine engine = new TinyEngine(100, 1, 64, slow)) {
+      RecordingSink waits = new RecordingSink();
+      engine.loop.submit(List.of(TinyEngine.greedy(TinyEngine.prompt(2, 9), 3, 10, waits)));
+      // When
+      List<Integer> other = engine.alone(TinyEngine.prompt(1, 9), BASE, 10);
+      // Then
+      assertEquals(10, other.size());
+      assertTrue(waits.tokens.isEmpty());
+      arrived.countDown();
+      assertEquals(FinishReason.LENGTH, waits.await());
+      assertEquals(alone, waits.tokens);
       assertBlocksFree(engine);
     }
   }

@@ -11,6 +11,7 @@ import io.chorale.kernel.ForwardInputs;
 import io.chorale.kernel.KvPages;
 import io.chorale.kernel.Ops;
 import io.chorale.lora.LoraSlots;
+import io.chorale.lora.LoraSource;
 import io.chorale.lora.LoraWeights;
 import io.chorale.model.BaseModelFiles;
 import io.chorale.model.CausalLm;
@@ -112,7 +113,7 @@ abstract class RealModelContract {
     EngineLoop engine =
         new EngineLoop(
             options,
-            new ModelRunner(model, adapters, BLOCKS, BLOCK, ADAPTERS.size()),
+            new ModelRunner(model, adapters, BLOCKS, BLOCK, ADAPTERS.size(), 0),
             new EngineLoop.Options(64, 1000));
     try (engine) {
       List<GenerationRequest> requests = new ArrayList<>();
@@ -165,7 +166,7 @@ abstract class RealModelContract {
     try (KvPages pages = model.kvPages(7 * BLOCK * counts.length);
         LoraSlots slots = new LoraSlots(model.loraTable(weights.size()), model.spec().layers())) {
       for (int slot = 0; slot < weights.size(); slot++) {
-        slots.activate(slot, weights.get(slot));
+        slots.seat(slot, slots.prepare(weights.get(slot)));
       }
       int vocab = model.spec().vocab();
       model.forward(

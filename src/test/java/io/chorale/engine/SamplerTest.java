@@ -27,6 +27,11 @@ class SamplerTest {
     return new Sequence(1, prompt, -1, params);
   }
 
+  private static int pick(
+      Sampler sampler, Sequence sequence, float[] logits, int offset, RandomGenerator random) {
+    return sampler.sample(sequence, sequence.length(), logits, offset, random);
+  }
+
   private static float[] logits(int seed) {
     float[] out = new float[VOCAB + 3];
     Random random = new Random(seed);
@@ -79,7 +84,7 @@ class SamplerTest {
       // When
       Set<Integer> drawn = new TreeSet<>();
       for (int i = 0; i < 6000; i++) {
-        drawn.add(sampler.sample(sequence(params, 1), logits, offset, random));
+        drawn.add(pick(sampler, sequence(params, 1), logits, offset, random));
       }
       // Then
       assertEquals(naive(logits, offset, params), drawn, "seed " + seed);
@@ -93,7 +98,7 @@ class SamplerTest {
     Sampler sampler = new Sampler(VOCAB);
     Random random = new Random(1);
     for (int i = 0; i < 2000; i++) {
-      drawn.add(sampler.sample(sequence(params(1, 1, 5, 0, Map.of()), 1), flat, 0, random));
+      drawn.add(pick(sampler, sequence(params(1, 1, 5, 0, Map.of()), 1), flat, 0, random));
     }
     assertEquals(Set.of(0, 1, 2, 3, 4), drawn);
   }
@@ -106,15 +111,15 @@ class SamplerTest {
     logits[9] = 2.4f;
     Sampler sampler = new Sampler(VOCAB);
     Random random = new Random(1);
-    assertEquals(7, sampler.sample(sequence(params(0, 1, 0, 0, Map.of()), 1), logits, 0, random));
+    assertEquals(7, pick(sampler, sequence(params(0, 1, 0, 0, Map.of()), 1), logits, 0, random));
     assertEquals(
-        9, sampler.sample(sequence(params(0, 1, 0, 0, Map.of(9, 1f)), 1), logits, 0, random));
+        9, pick(sampler, sequence(params(0, 1, 0, 0, Map.of(9, 1f)), 1), logits, 0, random));
     SamplingParams repetition =
         new SamplingParams(0, 1, 0, 0, 2, 0, 0, Map.of(), 0, Set.of(), 10, 0, -1, false);
-    assertEquals(8, sampler.sample(sequence(repetition, 7), logits, 0, random));
+    assertEquals(8, pick(sampler, sequence(repetition, 7), logits, 0, random));
     SamplingParams minimum =
         new SamplingParams(0, 1, 0, 0, 1, 0, 0, Map.of(), 0, Set.of(7), 10, 2, -1, false);
-    assertEquals(8, sampler.sample(sequence(minimum, 1), logits, 0, random));
+    assertEquals(8, pick(sampler, sequence(minimum, 1), logits, 0, random));
   }
 
   @Test
@@ -143,7 +148,11 @@ class SamplerTest {
     assertThrows(
         IllegalStateException.class,
         () ->
-            new Sampler(VOCAB)
-                .sample(sequence(params(0, 1, 0, 0, Map.of()), 1), nan, 0, new Random(1)));
+            pick(
+                new Sampler(VOCAB),
+                sequence(params(0, 1, 0, 0, Map.of()), 1),
+                nan,
+                0,
+                new Random(1)));
   }
 }

@@ -1,9 +1,11 @@
 package io.chorale.engine;
 
 import io.chorale.format.TensorData;
+import io.chorale.kernel.Ops;
 import io.chorale.kernel.TorchOps;
 import io.chorale.kernel.TorchOps.WeightForm;
 import io.chorale.lora.LoraModule;
+import io.chorale.lora.LoraSource;
 import io.chorale.lora.LoraTarget;
 import io.chorale.lora.LoraWeights;
 import io.chorale.lora.ModuleId;
@@ -30,6 +32,8 @@ import java.util.Set;
 
 /** A real engine over the tiny golden llama, with random adapters 0..7 of ranks 1..8. */
 public final class TinyEngine implements AutoCloseable {
+  private static final long CACHE_BYTES = 64 << 10;
+
   public final EngineLoop loop;
 
   public TinyEngine(int blocks, int maxLoras, int maxQueued) {
@@ -37,18 +41,27 @@ public final class TinyEngine implements AutoCloseable {
   }
 
   public TinyEngine(int blocks, int maxLoras, int maxQueued, LoraSource adapters) {
+    this(
+        new TorchOps(TorchDevice.CPU, WeightForm.DENSE),
+        blocks,
+        maxLoras,
+        adapters,
+        new EngineLoop.Options(maxQueued, 2000));
+  }
+
+  /** With other operations than libtorch's, or with speculation. */
+  TinyEngine(
+      Ops ops, int blocks, int maxLoras, LoraSource adapters, EngineLoop.Options engineOptions) {
     CausalLm model;
     try (BaseModelFiles base = open()) {
-      model =
-          new WeightLoader(base, new TorchOps(TorchDevice.CPU, WeightForm.DENSE))
-              .load(new StepLimits(32, 8), layer -> {});
+      model = new WeightLoader(base, ops).load(new StepLimits(32, 8), layer -> {});
     }
     SchedulerOptions options = new SchedulerOptions(32, 16, 4, blocks, maxLoras, 200, 8, true);
     this.loop =
         new EngineLoop(
             options,
-            new ModelRunner(model, adapters, blocks, 4, maxLoras),
-            new EngineLoop.Options(maxQueued, 2000));
+            new ModelRunner(model, adapters, blocks, 4, maxLoras, CACHE_BYTES),
+            engineOptions);
   }
 
   private static BaseModelFiles open() {

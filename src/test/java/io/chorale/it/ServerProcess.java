@@ -261,6 +261,12 @@ public final class ServerProcess implements AutoCloseable {
     }
   }
 
+  /** SIGTERM; the exit code. */
+  int stop() {
+    close();
+    return process.exitValue();
+  }
+
   /** As an orderly stop; a server that does not end within its patience is killed and reported. */
   @Override
   public void close() {

@@ -17,12 +17,17 @@ final class AttentionCase {
 
   private final AttentionShape shape;
   private final float[] frequencies;
+  private final boolean int8Kv;
   private final float[][] q = new float[2][];
   private final float[][] k = new float[2][];
   private final float[][] v = new float[2][];
 
-  AttentionCase(AttentionShape shape, float[] frequencies) {
+  /**
+   * @param int8Kv expect what keys and values rounded by {@link Reference#roundToInt8} give
+   */
+  AttentionCase(AttentionShape shape, float[] frequencies, boolean int8Kv) {
     this.shape = shape;
+    this.int8Kv = int8Kv;
     this.frequencies = frequencies;
     Random random = new Random(shape.hashCode());
     for (int s = 0; s < 2; s++) {
@@ -85,6 +90,10 @@ final class AttentionCase {
         keys[p - start] = head(k[s], p, kvHead, shape.kvHeads());
         Reference.rotate(keys[p - start], p, frequencies);
         values[p - start] = head(v[s], p, kvHead, shape.kvHeads());
+        if (int8Kv) {
+          Reference.roundToInt8(keys[p - start]);
+          Reference.roundToInt8(values[p - start]);
+        }
       }
       System.arraycopy(Reference.attend(query, keys, values), 0, out, head * d, d);
     }

@@ -5,6 +5,8 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.chorale.kernel.NativeLibrary.InstructionSet;
+import io.chorale.kernel.Precision.KvCache;
+import io.chorale.kernel.Precision.Nf4;
 import java.util.List;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -57,6 +59,30 @@ class KernelsTest {
               IllegalArgumentException.class, () -> Kernels.choose(wrong.get(0), wrong.get(1), 1));
       assertTrue(refused.getMessage().contains(", wanted "), refused.getMessage());
     }
+  }
+
+  @Test
+  void int8KeysAndValuesAreRefusedByLibtorchWithTheWayOut() {
+    IllegalArgumentException refused =
+        assertThrows(
+            IllegalArgumentException.class,
+            () -> Kernels.choose("torch", "cpu", 1, new Precision(KvCache.Q8, Nf4.EXACT)));
+    assertEquals(
+        "kv-cache is 'q8', libtorch's kernels keep float32; wanted kv-cache f16, or kernels native"
+            + " on device cpu",
+        refused.getMessage());
+  }
+
+  @Test
+  void fastNf4IsRefusedByLibtorchWithTheWayOut() {
+    IllegalArgumentException refused =
+        assertThrows(
+            IllegalArgumentException.class,
+            () -> Kernels.choose("torch", "cpu", 1, new Precision(KvCache.F16, Nf4.FAST)));
+    assertEquals(
+        "nf4 is 'fast', libtorch's kernels know exact only; wanted nf4 exact, or kernels native on"
+            + " device cpu",
+        refused.getMessage());
   }
 
   @Test

@@ -3,6 +3,8 @@ package io.chorale.kernel;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 
 import io.chorale.kernel.NativeLibrary.InstructionSet;
+import io.chorale.kernel.Precision.KvCache;
+import io.chorale.kernel.Precision.Nf4;
 import io.chorale.quant.PackedMatrix;
 import java.util.Arrays;
 import java.util.List;
@@ -31,23 +33,25 @@ class NativeInvarianceTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"Q4_1", "Q8_0", "NF4", "F16", "F32"})
+  @ValueSource(strings = {"Q4_1", "Q8_0", "NF4", "NF4 fast", "F16", "F32"})
   void linearRowHasTheSameBitsAloneAndInAnyBatchBesideAnyAdapters(String format) {
     // Given
     Random random = new Random(9);
-    PackedMatrix packed = TestMatrices.random(random, format, OUT, IN);
+    PackedMatrix packed = TestMatrices.random(random, format.split(" ")[0], OUT, IN);
+    Precision precision =
+        format.endsWith("fast") ? new Precision(KvCache.F16, Nf4.FAST) : Precision.DEFAULT;
     LoraFactors[] adapters = OpsContract.adapters(random, IN, OUT);
     float[] x = Reference.gaussian(random, ROWS * IN, 1);
     int[] slots = random.ints(ROWS, -1, OpsContract.SLOTS).toArray();
     float[][] alone = new float[ROWS][];
-    try (NativeOps ops = new NativeOps(set, 1)) {
+    try (NativeOps ops = new NativeOps(set, 1, precision)) {
       for (int row = 0; row < ROWS; row++) {
         float[] own = Arrays.copyOfRange(x, row * IN, (row + 1) * IN);
         alone[row] = linear(ops, packed, adapters, own, slots[row]);
       }
     }
     for (int threads = 1; threads <= 3; threads++) {
-      try (NativeOps ops = new NativeOps(set, threads)) {
+      try (NativeOps ops = new NativeOps(set, threads, precision)) {
         for (int rows : new int[] {2, 7, ROWS}) {
           for (int first = 0; first + rows <= ROWS; first += rows) {
             // When
@@ -73,7 +77,7 @@ class NativeInvarianceTest {
     float[] y = new float[slots.length * OUT];
     try (LoraTable table = ops.loraTable(OpsContract.SLOTS, new Weight[] {weight}, -1)) {
       for (int slot = 0; slot < adapters.length; slot++) {
-        table.fill(slot, 0, adapters[slot]);
+        OpsContract.seat(table, slot, adapters[slot]);
       }
       Matrix out = ops.matrix(slots.length, OUT);
       ForwardInputs inputs = OpsContract.decodeRows(slots);

@@ -1,6 +1,7 @@
 package io.chorale.kernel;
 
 import io.chorale.quant.PackedMatrix;
+import java.util.Arrays;
 import java.util.Random;
 
 /** The operations in plain float64 arithmetic: what every {@link Ops} is measured against. */
@@ -98,6 +99,18 @@ final class Reference {
       double b = head[i + half];
       head[i] = a * Math.cos(angle) - b * Math.sin(angle);
       head[i + half] = b * Math.cos(angle) + a * Math.sin(angle);
+    }
+  }
+
+  /**
+   * To whole multiples, at most 127, of largest / 127 as a half (11 digits, exponents above -15).
+   */
+  static void roundToInt8(double[] vector) {
+    double largest = Arrays.stream(vector).map(Math::abs).max().orElse(0);
+    double unit = Math.scalb(1.0, Math.max(-14, Math.getExponent(largest / 127)) - 10);
+    double scale = Math.rint(largest / 127 / unit) * unit;
+    for (int i = 0; i < vector.length; i++) {
+      vector[i] = Math.rint(vector[i] / scale) * scale;
     }
   }
 

@@ -94,7 +94,8 @@ class AdapterGoldenTest {
     try (Ops.ThreadBinding binding = ops.bindThread();
         TinyModel tiny = new TinyModel(MODELS.resolve(variant.base()), Quantization.NONE, ops)) {
       ModelSpec spec = tiny.model().spec();
-      new LoraSlots(tiny.lora(), spec.layers()).activate(2, variant.load(spec));
+      LoraSlots slots = new LoraSlots(tiny.lora(), spec.layers());
+      slots.seat(2, slots.prepare(variant.load(spec)));
       for (GoldenLogits golden : variant.logits()) {
         int n = golden.ids().length;
         golden.assertClose(tiny.logits(golden.ids(), 2, n), tolerance, variant + " whole");
@@ -124,7 +125,7 @@ class AdapterGoldenTest {
       try (LoraSlots slots =
           new LoraSlots(model.loraTable(variants.size()), model.spec().layers())) {
         for (int slot = 0; slot < variants.size(); slot++) {
-          slots.activate(slot, variants.get(slot).load(model.spec()));
+          slots.seat(slot, slots.prepare(variants.get(slot).load(model.spec())));
           for (GoldenLogits golden : variants.get(slot).logits()) {
             rows.add(new Row(slot, golden, variants.get(slot).folder()));
           }

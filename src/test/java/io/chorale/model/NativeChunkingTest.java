@@ -6,12 +6,17 @@ import io.chorale.kernel.LoraTable;
 import io.chorale.kernel.NativeLibrary;
 import io.chorale.kernel.NativeLibrary.InstructionSet;
 import io.chorale.kernel.NativeOps;
+import io.chorale.kernel.Precision;
+import io.chorale.kernel.Precision.KvCache;
+import io.chorale.kernel.Precision.Nf4;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Random;
+import java.util.stream.Stream;
 import org.junit.jupiter.params.ParameterizedClass;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
 
@@ -20,13 +25,19 @@ import org.junit.jupiter.params.provider.MethodSource;
 @MethodSource("sets")
 class NativeChunkingTest {
   private final InstructionSet set;
+  private final Precision precision;
 
-  NativeChunkingTest(InstructionSet set) {
+  NativeChunkingTest(InstructionSet set, Precision precision) {
     this.set = set;
+    this.precision = precision;
   }
 
-  static List<InstructionSet> sets() {
-    return NativeLibrary.supported();
+  static Stream<Arguments> sets() {
+    return NativeLibrary.supported().stream()
+        .flatMap(
+            set ->
+                Stream.of(Precision.DEFAULT, new Precision(KvCache.Q8, Nf4.FAST))
+                    .map(precision -> Arguments.of(set, precision)));
   }
 
   @ParameterizedTest
@@ -53,7 +64,7 @@ class NativeChunkingTest {
 
   private List<float[]> logits(Path files, int threads, int[] ids, int... chunks)
       throws IOException {
-    try (NativeOps ops = new NativeOps(set, threads);
+    try (NativeOps ops = new NativeOps(set, threads, precision);
         TinyModel tiny = new TinyModel(files, Quantization.NONE, ops)) {
       return tiny.logits(ids, LoraTable.NO_LORA, chunks);
     }

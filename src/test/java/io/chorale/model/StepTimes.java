@@ -49,7 +49,9 @@ final class StepTimes {
         }
         times.decode(1, 512, adapters);
         times.decode(16, 512, adapters);
-        times.prefill(512, adapters);
+        for (int chunk : new int[] {16, 32, 64, 128, 256, 512}) {
+          times.prefill(chunk, adapters);
+        }
       }
     }
   }
@@ -59,13 +61,16 @@ final class StepTimes {
     Random random = new Random(1);
     long start = System.nanoTime();
     for (int slot = 0; slot < SLOTS; slot++) {
-      for (int layer = 0; layer < spec.layers(); layer++) {
-        for (LoraTarget target : LoraTarget.values()) {
-          if (target.perLayer()) {
-            int module = new ModuleId(layer, target).index(spec.layers());
-            lora.fill(slot, module, factors(random, in(target), out(target)));
+      try (LoraTable.Preparation preparation = lora.prepare()) {
+        for (int layer = 0; layer < spec.layers(); layer++) {
+          for (LoraTarget target : LoraTarget.values()) {
+            if (target.perLayer()) {
+              int module = new ModuleId(layer, target).index(spec.layers());
+              preparation.add(module, factors(random, in(target), out(target)));
+            }
           }
         }
+        lora.seat(slot, preparation.finish());
       }
     }
     System.out.printf(

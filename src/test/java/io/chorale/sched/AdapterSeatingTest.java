@@ -4,7 +4,10 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.chorale.sched.draft.DraftOptions;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Set;
 import org.junit.jupiter.api.Test;
 
 /** Who gets a loraSlot and when, seen through {@link Scheduler}; 2 loraSlots. */
@@ -50,6 +53,27 @@ class AdapterSeatingTest {
     // Then
     assertEquals(List.of(new Seating(7, 1)), batch.seatings());
     assertEquals(List.of(5, 7), scheduler.residentAdapterKeys());
+  }
+
+  @Test
+  void sequenceWhoseAdapterIsNotAtHandHoldsUpNobodyHoweverOftenItIsPassed() {
+    // Given
+    Set<Integer> ready = new HashSet<>(Set.of(6));
+    Scheduler picky = new Scheduler(Sequences.options(200), DraftOptions.OFF, 0, ready::contains);
+    Sequence late = Sequences.adapted(5, 0, 3, 500);
+    picky.add(late);
+    assertTrue(picky.schedule().isEmpty());
+    for (int i = 0; i < Scheduler.MAX_SKIPS + 10; i++) {
+      picky.add(Sequences.adapted(6, 100, 1, 1));
+    }
+    // When
+    while (picky.waiting() + picky.running() > 1) {
+      Sequences.step(picky, 1);
+    }
+    // Then
+    ready.add(5);
+    assertEquals(List.of(new Seating(5, 1)), picky.schedule().seatings());
+    assertEquals(SequenceState.RUNNING, late.state());
   }
 
   @Test

@@ -40,19 +40,31 @@ final class FakeModel {
     Arrays.fill(slots, -1);
   }
 
-  /** Computes a batch and returns the token of each entry that samples. */
+  /** Computes a batch and returns the token of each row that samples; -1 after a wrong draft. */
   int[] run(ScheduledBatch batch) {
     batch.seatings().forEach(seating -> slots[seating.loraSlot()] = seating.adapterKey());
     batch.rows().forEach(this::checkContext);
-    int[] sampled = new int[batch.rows().size()];
+    int[] sampled = new int[batch.samplingRows()];
     int samples = 0;
     for (ScheduledRows rows : batch.rows()) {
-      Prefix last = write(rows);
-      if (rows.samples()) {
-        sampled[samples++] = nextToken(last);
+      samples = run(rows, sampled, samples);
+    }
+    return sampled;
+  }
+
+  private int run(ScheduledRows rows, int[] sampled, int first) {
+    Sequence sequence = rows.sequence();
+    Prefix prefix = prefix(sequence, rows.start());
+    int samples = first;
+    for (int p = rows.start(); p < rows.start() + rows.count(); p++) {
+      prefix = prefix.then(sequence.stepToken(p));
+      kv[kvSlot(rows, p)] = prefix;
+      if (rows.samples() && p >= sequence.length() - 1) {
+        boolean reached = p < sequence.length() || sampled[samples - 1] == sequence.stepToken(p);
+        sampled[samples++] = reached ? nextToken(prefix) : -1;
       }
     }
-    return Arrays.copyOf(sampled, samples);
+    return samples;
   }
 
   /** A step that throws half-way: its rows and its loraSlots hold anything afterwards. */
@@ -102,14 +114,10 @@ final class FakeModel {
     }
   }
 
-  private Prefix write(ScheduledRows rows) {
-    Sequence sequence = rows.sequence();
+  private Prefix prefix(Sequence sequence, int length) {
     Prefix prefix = root(sequence.adapterKey());
-    for (int p = 0; p < rows.start() + rows.count(); p++) {
+    for (int p = 0; p < length; p++) {
       prefix = prefix.then(sequence.token(p));
-      if (p >= rows.start()) {
-        kv[kvSlot(rows, p)] = prefix;
-      }
     }
     return prefix;
   }

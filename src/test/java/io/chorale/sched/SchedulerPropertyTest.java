@@ -5,18 +5,20 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.chorale.sched.draft.DraftOptions;
+import io.chorale.sched.draft.Drafting;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.SplittableRandom;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 
 /** Thousands of random workloads, each decided by its seed alone, against {@link FakeModel}. */
 class SchedulerPropertyTest {
   private static final int SEEDS = 2000;
-  private static final int VOCABULARY = 7;
   private static final int STOP = 0;
   private static final int STEPS = 60;
   private static final int STEPS_TO_DRAIN = 20_000;
@@ -27,6 +29,8 @@ class SchedulerPropertyTest {
     long cached = 0;
     long failed = 0;
     long retired = 0;
+    long drafted = 0;
+    long accepted = 0;
     for (int seed = 0; seed < SEEDS; seed++) {
       // Given
       Workload workload = new Workload(seed);
@@ -45,17 +49,22 @@ class SchedulerPropertyTest {
       cached += workload.sequences.stream().mapToLong(Sequence::cachedTokens).sum();
       failed += workload.failedBatches;
       retired += workload.retired;
+      drafted += workload.drafted;
+      accepted += workload.accepted;
     }
     assertTrue(preempted > SEEDS, "workloads preempt too rarely to prove anything: " + preempted);
     assertTrue(cached > SEEDS, "workloads hit the prefix cache too rarely: " + cached);
     assertTrue(failed > SEEDS, "workloads fail too rarely: " + failed);
     assertTrue(retired > SEEDS, "workloads retire adapters too rarely: " + retired);
+    assertTrue(accepted > SEEDS, "drafts are accepted too rarely: " + accepted);
+    assertTrue(drafted > accepted + SEEDS, "drafts are wrong too rarely: " + drafted);
   }
 
   /** One random run: options, sequences with shared prefixes, and what happens to them. */
   private static final class Workload {
     final SplittableRandom random;
     final SchedulerOptions options;
+    final int vocabulary; // small ones repeat themselves, so that drafts are right
     final Scheduler scheduler;
     final FakeModel model;
     final List<Sequence> sequences = new ArrayList<>();
@@ -64,6 +73,8 @@ class SchedulerPropertyTest {
     int nextAdapter = adapters.length;
     int failedBatches;
     int retired;
+    int drafted;
+    int accepted;
 
     Workload(int seed) {
       random = new SplittableRandom(seed);
@@ -78,10 +89,12 @@ class SchedulerPropertyTest {
               random.nextInt(8, 60),
               random.nextInt(1, 9),
               random.nextInt(4) > 0);
-      scheduler = new Scheduler(options);
-      model = new FakeModel(options, VOCABULARY);
-      prompts.add(random.ints(options.maxSequenceTokens(), 0, VOCABULARY).toArray());
-      prompts.add(random.ints(options.maxSequenceTokens(), 0, VOCABULARY).toArray());
+      vocabulary = random.nextBoolean() ? 7 : 2;
+      DraftOptions drafting = new DraftOptions(random.nextInt(5), random.nextInt(1, 4));
+      scheduler = new Scheduler(options, drafting, random.nextInt(2) * 10, key -> true);
+      model = new FakeModel(options, vocabulary);
+      prompts.add(random.ints(options.maxSequenceTokens(), 0, vocabulary).toArray());
+      prompts.add(random.ints(options.maxSequenceTokens(), 0, vocabulary).toArray());
     }
 
     void run() {
@@ -118,14 +131,18 @@ class SchedulerPropertyTest {
           Arrays.copyOf(
               prompts.get(random.nextInt(prompts.size())), random.nextInt(1, longest + 1));
       if (random.nextInt(3) == 0) {
-        prompt[random.nextInt(prompt.length)] = random.nextInt(VOCABULARY);
+        prompt[random.nextInt(prompt.length)] = random.nextInt(vocabulary);
         prompts.add(Arrays.copyOf(prompt, longest));
       }
       boolean adapter = options.maxLoras() > 0 && random.nextInt(4) > 0;
       int adapterKey = adapter ? adapters[random.nextInt(adapters.length)] : -1;
-      Sequence sequence = new Sequence(sequences.size(), prompt, adapterKey, params());
+      Sequence sequence = new Sequence(sequences.size(), prompt, adapterKey, params(), drafting());
       scheduler.add(sequence);
       sequences.add(sequence);
+    }
+
+    private Drafting drafting() {
+      return Drafting.values()[random.nextInt(Drafting.values().length)];
     }
 
     private SamplingParams params() {
@@ -163,10 +180,15 @@ class SchedulerPropertyTest {
         failedBatches++;
       } else {
         int[] sampled = model.run(batch);
+        drafted += batch.rows().stream().mapToInt(ScheduledRows::drafts).sum();
+        accepted +=
+            (int) IntStream.of(sampled).filter(token -> token >= 0).count()
+                - (int) batch.rows().stream().filter(ScheduledRows::samples).count();
         if (random.nextInt(50) == 0) { // a sink threw while the step ran
           scheduler.abort(batch.rows().get(0).sequence(), FinishReason.ABORT);
         }
         scheduler.commit(batch, sampled);
+        scheduler.took(batch, 1000 + random.nextInt(1000) + 100L * batch.totalRows());
       }
       scheduler.checkIntegrity();
     }
@@ -176,10 +198,12 @@ class SchedulerPropertyTest {
       boolean prefillSeen = false;
       for (ScheduledRows rows : batch.rows()) {
         total += rows.count();
-        assertTrue(rows.count() >= 1 && rows.count() <= options.prefillChunkTokens());
+        int own = rows.count() - rows.drafts();
+        assertTrue(own >= 1 && own <= options.prefillChunkTokens());
         assertEquals(rows.sequence().computedTokens(), rows.start());
-        assertEquals(rows.start() + rows.count() == rows.sequence().length(), rows.samples());
-        prefillSeen |= rows.count() > 1;
+        assertEquals(rows.start() + own == rows.sequence().length(), rows.samples());
+        assertTrue(rows.drafts() == 0 || own == 1 && rows.sequence().generatedTokens() > 0);
+        prefillSeen |= own > 1;
         assertFalse(prefillSeen && decodes(rows), "a decode row comes after a prefill chunk");
       }
       assertEquals(batch.totalRows(), total);

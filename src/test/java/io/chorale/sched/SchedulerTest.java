@@ -20,15 +20,15 @@ class SchedulerTest {
     var scheduler = new Scheduler(Sequences.options(20));
     scheduler.add(Sequences.base(0, 19, 5));
     // When
-    ScheduledRows first = Sequences.step(scheduler, 7).rows().get(0);
-    ScheduledRows second = Sequences.step(scheduler, 7).rows().get(0);
-    ScheduledRows third = Sequences.step(scheduler, 7).rows().get(0);
-    ScheduledRows decode = Sequences.step(scheduler, 7).rows().get(0);
+    ScheduledRows rows = Sequences.step(scheduler, 7).rows().get(0);
     // Then
-    assertRows(0, 8, false, first);
-    assertRows(8, 8, false, second);
-    assertRows(16, 3, true, third);
-    assertRows(19, 1, true, decode);
+    assertRows(0, 8, false, rows);
+    Sequences.step(scheduler, 7);
+    assertRows(8, 8, false, rows);
+    Sequences.step(scheduler, 7);
+    assertRows(16, 3, true, rows);
+    Sequences.step(scheduler, 7);
+    assertRows(19, 1, true, rows);
   }
 
   @Test

@@ -51,8 +51,7 @@ final class Sequences {
   }
 
   static void commit(Scheduler scheduler, ScheduledBatch batch, int token) {
-    int samples = (int) batch.rows().stream().filter(ScheduledRows::samples).count();
-    int[] sampled = new int[samples];
+    int[] sampled = new int[batch.samplingRows()];
     Arrays.fill(sampled, token);
     scheduler.commit(batch, sampled);
   }

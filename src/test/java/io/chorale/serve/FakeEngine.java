@@ -159,6 +159,8 @@ public final class FakeEngine implements Engine {
         5000,
         400,
         6000,
+        500,
+        300,
         7,
         1,
         12.5);

@@ -2,6 +2,7 @@ package io.chorale.serve;
 
 import io.chorale.adapter.AdapterLoader;
 import io.chorale.adapter.AdapterRegistry;
+import io.chorale.adapter.push.UploadStore;
 import io.chorale.model.BaseModelFiles;
 import io.chorale.model.ModelSpec;
 import io.chorale.model.Quantization;
@@ -49,6 +50,12 @@ public class ServeBeans {
         List.of(GOLDEN.resolve("adapters")),
         Files.createTempDirectory("chorale-serve-test"),
         engine::retire);
+  }
+
+  @Produces
+  @Singleton
+  UploadStore uploads() {
+    return new UploadStore(null, 0);
   }
 
   @Produces

@@ -13,7 +13,7 @@ import java.util.Set;
  * Copies of a file's tensors on the heap: checked finite, little-endian, position 0. The file may
  * be rewritten or closed afterwards. Float tensors keep their type; Q8_0 becomes F32. Stateless.
  */
-final class HostTensors {
+public final class HostTensors {
   private static final Set<TensorType> FLOATS =
       EnumSet.of(TensorType.F32, TensorType.F16, TensorType.BF16);
 
@@ -23,7 +23,7 @@ final class HostTensors {
    * @throws IllegalArgumentException if it is not of float type, or naming the first element that
    *     is NaN or infinite
    */
-  static TensorData copy(TensorData stored) {
+  public static TensorData copy(TensorData stored) {
     if (stored.type() == TensorType.Q8_0) {
       return checked(dequantized(stored));
     }
@@ -37,7 +37,7 @@ final class HostTensors {
   }
 
   /** [rows, cols] to [cols, rows]. */
-  static TensorData transpose(TensorData tensor) {
+  public static TensorData transpose(TensorData tensor) {
     int rows = Math.toIntExact(tensor.shape()[0]);
     int cols = Math.toIntExact(tensor.shape()[1]);
     int width = tensor.type().blockBytes();
@@ -63,6 +63,20 @@ final class HostTensors {
       int inHead = row % headDim;
       int half = inHead / (headDim / 2);
       int from = row - inHead + 2 * (inHead % (headDim / 2)) + half;
+      move(tensor.bytes(), from * rowBytes, out, row * rowBytes, rowBytes);
+    }
+    return new TensorData(tensor.name(), tensor.type(), tensor.shape().clone(), out);
+  }
+
+  /** The inverse of {@link #unpermuteRows}: transformers' row order to llama.cpp's. */
+  public static TensorData permuteRows(TensorData tensor, int heads) {
+    int rows = Math.toIntExact(tensor.shape()[0]);
+    int headDim = rows / heads;
+    int rowBytes = tensor.bytes().remaining() / rows;
+    ByteBuffer out = allocate(tensor.bytes().remaining());
+    for (int row = 0; row < rows; row++) {
+      int inHead = row % headDim;
+      int from = row - inHead + inHead / 2 + inHead % 2 * (headDim / 2);
       move(tensor.bytes(), from * rowBytes, out, row * rowBytes, rowBytes);
     }
     return new TensorData(tensor.name(), tensor.type(), tensor.shape().clone(), out);

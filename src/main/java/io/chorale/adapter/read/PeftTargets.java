@@ -18,7 +18,7 @@ import java.util.regex.Matcher;
  * Which modules of a base an adapter's config names, with what rank and scaling: PEFT 0.21.2's own
  * rules (tuners_utils.check_target_module_exists, other.get_pattern_key, other._set_trainable).
  */
-final class PeftTargets {
+public final class PeftTargets {
   /** PEFT's default for Llama, Mistral, Qwen2 and Qwen3 when target_modules is null. */
   private static final ModuleNames DEFAULT =
       new ModuleNames(Optional.empty(), List.of("q_proj", "v_proj"));
@@ -80,7 +80,7 @@ final class PeftTargets {
   }
 
   /** The module's full name in transformers, as PEFT sees it. */
-  static String key(ModuleId id) {
+  public static String key(ModuleId id) {
     return switch (id.target()) {
       case LM_HEAD -> "lm_head";
       case EMBED_TOKENS -> "model.embed_tokens";

@@ -24,6 +24,9 @@ final class AdapterErrors {
           error(409, "lora_version_mismatch", e).header("x-should-retry", "false");
       case BUSY -> error(429, "lora_load_busy", e).header("Retry-After", "1");
       case NO_SUCH_PATH -> error(404, "adapter_path_not_found", e);
+      case NO_SUCH_UPLOAD -> error(404, "upload_not_found", e);
+      case BAD_UPLOAD -> error(409, "invalid_upload", e).header("x-should-retry", "false");
+      case CANARY_FAILED -> error(422, "lora_canary_failed", e);
     };
   }
 

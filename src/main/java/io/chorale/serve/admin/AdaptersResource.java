@@ -42,10 +42,12 @@ import org.eclipse.microprofile.openapi.annotations.tags.Tag;
 class AdaptersResource {
   private final AdapterRegistry adapters;
   private final RequestMetrics metrics;
+  private final PushedAdapters pushed;
 
-  AdaptersResource(AdapterRegistry adapters, RequestMetrics metrics) {
+  AdaptersResource(AdapterRegistry adapters, RequestMetrics metrics, PushedAdapters pushed) {
     this.adapters = adapters;
     this.metrics = metrics;
+    this.pushed = pushed;
   }
 
   /** All adapters. */
@@ -88,21 +90,32 @@ class AdaptersResource {
   /**
    * Body of a PUT.
    *
-   * @param path inside an adapter root, absolute or relative to it
+   * @param path inside an adapter root, absolute or relative to it; or null
+   * @param upload id of a finished upload, instead of a path: published only if the server computes
+   *     what the canary in its chorale.json says
+   * @param sha256 of an upload, as this server's answers have it; null: not compared
    * @param expectedVersion the version that must be current; 0: none; null: whatever it is
    */
   @Schema(name = "PutAdapterRequest")
   record Put(
-      @Schema(required = true) String path,
+      @Schema(nullable = true) String path,
+      @Schema(nullable = true) String upload,
+      @Schema(nullable = true) String sha256,
       @JsonProperty("expected_version") @Schema(nullable = true, minimum = "0")
           Integer expectedVersion) {
 
     static Put read(byte[] body) {
       RequestFields fields = RequestFields.parse(body);
-      String path = fields.requiredString("path");
+      String upload = fields.string("upload");
+      String path = upload == null ? fields.requiredString("path") : fields.string("path");
+      if (upload != null && path != null) {
+        throw ApiError.invalid(
+            "path", "invalid_value", "'path' and 'upload' exclude each other: send one.");
+      }
+      String sha256 = fields.string("sha256");
       OptionalInt expected = fields.integer("expected_version", 0, Integer.MAX_VALUE);
       fields.end();
-      return new Put(path, expected.isPresent() ? expected.getAsInt() : null);
+      return new Put(path, upload, sha256, expected.isPresent() ? expected.getAsInt() : null);
     }
 
     OptionalInt expected() {
@@ -156,17 +169,20 @@ class AdaptersResource {
   @RequestBody(required = true, content = @Content(schema = @Schema(implementation = Put.class)))
   public Response put(@PathParam("name") String name, byte[] body) {
     Put put = Put.read(body);
-    java.nio.file.Path path = AdapterErrors.path("path", put.path());
+    RegisterOptions options = new RegisterOptions(true, put.expected());
     try {
       boolean replaced = adapters.find(name).isPresent();
-      AdapterInfo info =
-          AdapterErrors.counted(
-              metrics,
-              () -> adapters.register(name, path, new RegisterOptions(true, put.expected())));
+      AdapterInfo info = AdapterErrors.counted(metrics, () -> register(name, put, options));
       return Response.status(replaced ? 200 : 201).entity(Adapter.of(info)).build();
     } catch (AdapterException e) {
       throw AdapterErrors.of(e);
     }
+  }
+
+  private AdapterInfo register(String name, Put put, RegisterOptions options) {
+    return put.upload() == null
+        ? adapters.register(name, AdapterErrors.path("path", put.path()), options)
+        : pushed.register(name, put.upload(), put.sha256(), options);
   }
 
   @DELETE

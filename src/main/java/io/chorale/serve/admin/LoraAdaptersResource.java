@@ -159,7 +159,14 @@ class LoraAdaptersResource {
                   + e.getMessage());
       case INVALID_ADAPTER, INVALID_NAME ->
           new ApiError(400, "BadRequestError", null, ours.code(), e.getMessage());
-      case NOT_FOUND, PATH_FORBIDDEN, VERSION_MISMATCH, BUSY -> ours;
+      case NOT_FOUND,
+          PATH_FORBIDDEN,
+          VERSION_MISMATCH,
+          BUSY,
+          NO_SUCH_UPLOAD,
+          BAD_UPLOAD,
+          CANARY_FAILED ->
+          ours;
     };
   }
 

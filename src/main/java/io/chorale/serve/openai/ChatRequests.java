@@ -25,6 +25,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.UUID;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicReference;
@@ -255,6 +256,10 @@ class ChatRequests {
             client.context(),
             client.response());
     List<GenerationRequest> sequences = new ArrayList<>();
+    // A client that scores its prompt drops the one new token (lm-evaluation-harness: [:-1]), so
+    // that token has to be reported even if it is an end token.
+    boolean scoresPrompt = job.promptLogprobs() && sampling.maxTokens().orElse(0) == 1;
+    Set<Integer> ends = scoresPrompt ? Set.of() : model.endTokenIds();
     for (Prompt prompt : job.prompts()) {
       boolean promptOnly = sampling.maxTokens().orElse(1) == 0;
       int budget = promptOnly ? 1 : budget(prompt.ids().length, sampling, job.noun());
@@ -275,8 +280,8 @@ class ChatRequests {
             new GenerationRequest(
                 prompt.ids(),
                 lease == null ? GenerationRequest.BASE : lease.adapterKey(),
-                sampling.params(
-                    budget, i, job.logprobs(), job.promptLogprobs(), model.endTokenIds()),
+                sampling.params(budget, i, job.logprobs(), job.promptLogprobs(), ends),
+                sampling.drafting(),
                 stream.sink(choice)));
       }
     }

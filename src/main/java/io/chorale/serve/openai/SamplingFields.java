@@ -2,6 +2,7 @@ package io.chorale.serve.openai;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import io.chorale.sched.SamplingParams;
+import io.chorale.sched.draft.Drafting;
 import io.chorale.serve.ApiError;
 import io.chorale.serve.RequestFields;
 import java.util.ArrayList;
@@ -22,6 +23,7 @@ import java.util.concurrent.ThreadLocalRandom;
  * @param topK 0 is off (a request may say -1 too)
  * @param seed empty: another one each time
  * @param maxTokens empty: to the end of the context
+ * @param drafting whether next tokens are guessed and checked several at a time
  */
 record SamplingFields(
     String model,
@@ -41,7 +43,8 @@ record SamplingFields(
     Set<Integer> stopTokenIds,
     boolean ignoreEos,
     OptionalInt maxTokens,
-    int minTokens) {
+    int minTokens,
+    Drafting drafting) {
 
   static final int MAX_CHOICES = 128;
   private static final int MAX_STOPS = 16;
@@ -75,7 +78,8 @@ record SamplingFields(
             stopTokenIds(fields, vocabSize),
             fields.bool("ignore_eos", false),
             maxTokens,
-            fields.integer("min_tokens", 0, Integer.MAX_VALUE).orElse(0));
+            fields.integer("min_tokens", 0, Integer.MAX_VALUE).orElse(0),
+            drafting(fields));
     acceptAndRefuse(fields);
     return read;
   }
@@ -111,6 +115,14 @@ record SamplingFields(
       String field = e.getMessage().split("[ \\[]", 2)[0];
       throw ApiError.invalid(field, "invalid_value", e.getMessage() + ".");
     }
+  }
+
+  private static Drafting drafting(RequestFields fields) {
+    JsonNode value = fields.take("speculative");
+    if (value != null && !value.isBoolean()) {
+      throw fields.wrongType("speculative", "a boolean", value);
+    }
+    return value == null ? Drafting.AUTO : value.booleanValue() ? Drafting.ALWAYS : Drafting.NEVER;
   }
 
   private static boolean includeUsage(RequestFields fields, boolean stream) {

@@ -57,6 +57,12 @@ class EngineMeters {
         "Prompt tokens from the prefix cache",
         s.cachedPromptTokens());
     counter(out, "chorale_sampled_tokens_total", "Tokens sampled", s.generatedTokens());
+    counter(out, "chorale_drafted_tokens_total", "Guessed next tokens computed", s.draftedTokens());
+    counter(
+        out,
+        "chorale_accepted_draft_tokens_total",
+        "Guessed next tokens that were sampled",
+        s.acceptedDraftTokens());
     head(out, "chorale_last_step_seconds", "gauge", "Duration of the last engine step");
     line(out, "chorale_last_step_seconds", s.lastStepMs() / 1000);
     gauge(out, "chorale_adapters_registered", "Adapter names registered", registered.size());

@@ -135,7 +135,7 @@ final class Interpreter {
 
   private Flow print(Node.Print node) {
     for (Node.Expr value : node.values()) {
-      write(evaluator.text.str(evaluator.eval(value)));
+      write(evaluator.text.str(budget.printable(evaluator.eval(value))));
     }
     return Flow.NEXT;
   }

@@ -41,7 +41,15 @@ public final class Template {
    *     met, RUNTIME for everything that raises in Python
    */
   public String render(Map<String, ?> context, Clock clock, Limits limits) {
-    Budget budget = new Budget(limits);
+    return render(context, clock, new Budget(limits, false));
+  }
+
+  /** As {@link #render}, but printing a name or attribute that is not there fails. */
+  public String renderStrict(Map<String, ?> context, Clock clock, Limits limits) {
+    return render(context, clock, new Budget(limits, true));
+  }
+
+  private String render(Map<String, ?> context, Clock clock, Budget budget) {
     try {
       return new Interpreter(budget, clock).render(body, context);
     } catch (Failure failure) {
@@ -145,13 +153,23 @@ public final class Template {
 
     private static final int STEPS_PER_CLOCK_READ = 256;
     private final Limits limits;
+    private final boolean strict;
     private final long startNanos = System.nanoTime();
     private int steps;
     private int depth;
     private long allocated;
 
-    Budget(Limits limits) {
+    Budget(Limits limits, boolean strict) {
       this.limits = limits;
+      this.strict = strict;
+    }
+
+    /** The value, unless it is nothing and that may not be printed. */
+    Object printable(Object value) {
+      if (strict && value instanceof Values.Undefined undefined) {
+        throw undefined.failure();
+      }
+      return value;
     }
 
     void step() {

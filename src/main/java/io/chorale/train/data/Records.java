@@ -1,6 +1,5 @@
 package io.chorale.train.data;
 
-import io.chorale.train.data.read.DataFile;
 import io.chorale.train.data.read.RawRow;
 import io.chorale.train.data.read.RowSource;
 import java.io.Closeable;

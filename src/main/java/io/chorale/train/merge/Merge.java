@@ -1,5 +1,6 @@
 package io.chorale.train.merge;
 
+import io.chorale.format.AtomicOutput;
 import io.chorale.lora.LoraTarget;
 import io.chorale.lora.LoraWeights;
 import io.chorale.lora.ModuleId;

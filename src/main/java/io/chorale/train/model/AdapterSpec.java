@@ -1,5 +1,7 @@
 package io.chorale.train.model;
 
+import java.util.Collections;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 
@@ -9,9 +11,11 @@ import java.util.Map;
  * @param rank r, 1 or more
  * @param alpha the update is scaled by alpha / r, with rsLoRA by alpha / sqrt(r)
  * @param dropout on the input of A, 0 or more and below 1
- * @param targetModules short names such as {@code q_proj}, one regular expression over full names,
- *     or {@code all-linear}: every linear layer but the head
- * @param rankPattern ranks of modules whose name ends with the key (a regular expression), as PEFT
+ * @param targetModules names or ends of names such as {@code q_proj}; or one {@code all-linear}:
+ *     every linear layer but the head; or one regular expression over full names, if no module's
+ *     name ends with it
+ * @param rankPattern ranks of modules whose name ends with the key (a regular expression), as PEFT;
+ *     the first that matches wins
  * @param alphaPattern alphas, likewise
  * @param modulesToSave modules trained whole and saved beside the factors, such as {@code lm_head}
  */
@@ -35,8 +39,9 @@ public record AdapterSpec(
       throw new IllegalArgumentException("dropout is %s, wanted 0 to below 1".formatted(dropout));
     }
     targetModules = List.copyOf(targetModules);
-    rankPattern = Map.copyOf(rankPattern);
-    alphaPattern = Map.copyOf(alphaPattern);
+    // In the given order: the first pattern that matches wins.
+    rankPattern = Collections.unmodifiableMap(new LinkedHashMap<>(rankPattern));
+    alphaPattern = Collections.unmodifiableMap(new LinkedHashMap<>(alphaPattern));
     modulesToSave = List.copyOf(modulesToSave);
   }
 }

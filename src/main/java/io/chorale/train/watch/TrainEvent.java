@@ -79,6 +79,9 @@ public sealed interface TrainEvent {
    */
   record NotFinite(int step, String what, List<String> sources) implements TrainEvent {}
 
+  /** A verdict was passed or taken back; {@code verdict.Verdicts} says so, not the trainer. */
+  record Judged(Verdict verdict) implements TrainEvent {}
+
   /**
    * The run is over.
    *

@@ -9,6 +9,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import com.fasterxml.jackson.databind.JsonNode;
 import io.chorale.engine.GenerationRequest;
 import io.chorale.sched.SamplingParams;
+import io.chorale.sched.draft.Drafting;
 import io.chorale.serve.FakeEngine;
 import io.chorale.serve.FakeEngine.Then;
 import io.chorale.serve.Http;
@@ -22,6 +23,8 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
 @QuarkusTest
 @TestProfile(ServeProfile.class)
@@ -258,6 +261,18 @@ class ChatCompletionsIT {
             -1,
             false),
         engine.requests.get(0).params());
+  }
+
+  @ParameterizedTest
+  @CsvSource({"true, ALWAYS", "false, NEVER", "null, AUTO"})
+  void speculativeReachesTheEngineAsItWasSent(String sent, Drafting drafting) {
+    // Given
+    engine.say(Then.STOP, Words.letters("x"));
+    // When
+    Http.Answer answer = Http.chat("\"speculative\":" + sent);
+    // Then
+    assertEquals(200, answer.status(), answer.body());
+    assertEquals(drafting, engine.requests.get(0).drafting());
   }
 
   @Test

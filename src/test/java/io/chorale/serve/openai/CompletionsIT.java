@@ -120,6 +120,19 @@ class CompletionsIT {
   }
 
   @Test
+  void oneTokenAfterAScoredPromptIsReportedEvenIfItEndsTheText() {
+    // Given
+    engine.say(Then.LENGTH, Words.letters("x"));
+    // When
+    Http.complete("\"prompt\":\"abc\",\"echo\":true,\"logprobs\":1,\"max_tokens\":1");
+    Http.complete("\"prompt\":\"abc\",\"echo\":true,\"logprobs\":1,\"max_tokens\":2");
+    // Then
+    assertTrue(engine.requests.get(0).params().stopTokenIds().isEmpty());
+    assertEquals(
+        false, engine.requests.get(1).params().stopTokenIds().isEmpty(), "answers still end");
+  }
+
+  @Test
   void echoWithLogprobsBeginsWithThePromptsOwn() {
     // Given
     engine.say(Then.STOP, Words.letters("Hi"));

@@ -66,7 +66,7 @@ class DocumentedFieldsTest {
   }
 
   private static Path source(String test) throws IOException {
-    try (var files = Files.walk(Path.of("src/test/java/io/chorale/serve"))) {
+    try (var files = Files.walk(Path.of("src/test/java/io/chorale"))) {
       return files
           .filter(f -> f.getFileName().toString().equals(test + ".java"))
           .findFirst()

@@ -85,6 +85,7 @@ class RefusalsIT {
         "top_logprobs | \"logprobs\":true,\"top_logprobs\":21 | invalid_value",
         "logit_bias | \"logit_bias\":{\"999999\":1} | invalid_value",
         "logit_bias | \"logit_bias\":{\"1\":101} | invalid_value",
+        "speculative | \"speculative\":\"on\" | invalid_type",
         "stop_token_ids | \"stop_token_ids\":[-1] | invalid_value",
         "min_tokens | \"min_tokens\":5,\"max_tokens\":2 | invalid_value",
         "messages | \"messages\":[] | invalid_value",

@@ -74,6 +74,8 @@ class OperationsIT {
             "chorale_kv_blocks{state=\"used\"} 20",
             "chorale_engine_steps_total 1000",
             "chorale_preemptions_total 7",
+            "chorale_drafted_tokens_total 500",
+            "chorale_accepted_draft_tokens_total 300",
             "chorale_adapters_resident 1",
             "jvm_memory_used_bytes")) {
       assertTrue(metrics.contains("\n" + family), family + "\n" + metrics);

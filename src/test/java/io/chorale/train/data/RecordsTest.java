@@ -168,11 +168,15 @@ class RecordsTest {
   }
 
   @Test
-  void parquetIsRefusedWithTheWayOut() {
+  void conversationsOfParquetAreRecognizedByTheirColumns() throws IOException {
+    // Given
+    Path file = Path.of("src/test/resources/golden/parquet/v1-snappy.parquet");
     // When
-    var refused = assertThrows(IllegalArgumentException.class, () -> rows("a.parquet", "PAR1"));
-    // Then
-    assertTrue(refused.getMessage().contains("write it as JSONL first"), refused.getMessage());
+    try (Records records = Records.open(file, Optional.empty())) {
+      // Then
+      assertEquals(RecordFormat.MESSAGES, records.format());
+      assertEquals(1, records.next().line());
+    }
   }
 
   @Test

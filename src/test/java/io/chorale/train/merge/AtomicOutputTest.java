@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.chorale.format.AtomicOutput;
 import io.chorale.lora.LoraWeights;
 import io.chorale.model.BaseModelFiles;
 import io.chorale.model.Quantization;

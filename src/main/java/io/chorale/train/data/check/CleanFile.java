@@ -3,7 +3,7 @@ package io.chorale.train.data.check;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import de.siegmar.fastcsv.writer.CsvWriter;
-import io.chorale.train.data.read.DataFile;
+import io.chorale.train.data.DataFile;
 import java.io.BufferedWriter;
 import java.io.Closeable;
 import java.io.IOException;

@@ -16,7 +16,7 @@ import java.util.Optional;
  * RFC 4180 records under a header line. A quoted field may span lines; a row's line is where it
  * starts. A field that looks like JSON stays text: conversations need JSON files.
  */
-final class CsvRows implements RowSource {
+public final class CsvRows implements RowSource {
   private final Path file;
   private final DecodedFile decoded;
   private final CsvReader<CsvRecord> reader;
@@ -27,7 +27,7 @@ final class CsvRows implements RowSource {
   private boolean done;
   private Finding broken;
 
-  CsvRows(Path file, char separator) throws IOException {
+  public CsvRows(Path file, char separator) throws IOException {
     this.file = file;
     this.decoded = new DecodedFile(file);
     this.reader =

@@ -15,14 +15,14 @@ import java.util.Optional;
  * A JSON array of objects, streamed. After a syntax error the next element cannot be found, so the
  * rest is unread and the finding says so.
  */
-final class JsonArrayRows implements RowSource {
+public final class JsonArrayRows implements RowSource {
   private final Path file;
   private final DecodedFile decoded;
   private final JsonParser parser;
   private boolean done;
   private boolean first = true;
 
-  JsonArrayRows(Path file) throws IOException {
+  public JsonArrayRows(Path file) throws IOException {
     this.file = file;
     this.decoded = new DecodedFile(file);
     this.parser = JsonRecords.STREAM.getFactory().createParser(decoded.reader());

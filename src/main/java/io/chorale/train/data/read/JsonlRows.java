@@ -10,12 +10,12 @@ import java.util.Map;
 import java.util.Optional;
 
 /** One JSON object a line. Blank lines are no rows. A damaged line costs that row alone. */
-final class JsonlRows implements RowSource {
+public final class JsonlRows implements RowSource {
   private final Path file;
   private final LineBytes lines;
   private final Utf8Check utf8 = new Utf8Check();
 
-  JsonlRows(Path file) throws IOException {
+  public JsonlRows(Path file) throws IOException {
     this.file = file;
     this.lines = new LineBytes(file);
   }

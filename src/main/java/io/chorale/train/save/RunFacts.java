@@ -1,0 +1,65 @@
+package io.chorale.train.save;
+
+import com.fasterxml.jackson.annotation.JsonProperty;
+import java.util.Map;
+
+/**
+ * {@code chorale.json}: what a program may want to know of an adapter.
+ *
+ * @param format 1
+ * @param base what it was trained over
+ * @param data what it was trained on
+ * @param result how it came out
+ * @param canary to check a server with
+ * @param configuration every flag by its key
+ */
+public record RunFacts(
+    int format,
+    String name,
+    String method,
+    BaseFacts base,
+    Data data,
+    Result result,
+    Canary canary,
+    Map<String, String> configuration) {
+  public static final int FORMAT = 1;
+
+  /**
+   * @param quantization of the linear layers in memory, such as Q4_1, NF4 or F32
+   * @param chatTemplateSha256 empty without one
+   */
+  public record BaseFacts(
+      String name,
+      String fingerprint,
+      String quantization,
+      @JsonProperty("chat_template_sha256") String chatTemplateSha256,
+      @JsonProperty("prompt_form") String promptForm) {}
+
+  /**
+   * @param sha256 of each file, by its name
+   */
+  public record Data(
+      Map<String, String> sha256,
+      int rows,
+      int dropped,
+      int truncated,
+      long tokens,
+      @JsonProperty("trained_tokens") long trainedTokens,
+      @JsonProperty("eval_rows") int evalRows) {}
+
+  /**
+   * @param step of the values that were kept
+   * @param steps that were made
+   * @param evalLoss of the kept values, null without held-out data
+   */
+  public record Result(
+      int step,
+      int steps,
+      @JsonProperty("train_loss") double trainLoss,
+      @JsonProperty("eval_loss") Double evalLoss,
+      @JsonProperty("eval_loss_before") Double evalLossBefore,
+      @JsonProperty("trainable_parameters") long trainableParameters,
+      @JsonProperty("all_parameters") long allParameters,
+      double seconds,
+      @JsonProperty("peak_resident_bytes") long peakResidentBytes) {}
+}
