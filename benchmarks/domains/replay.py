@@ -1,0 +1,72 @@
+"""Asks the base model, over HTTP, questions that are none of an adapter's business, and keeps its answers: replay.jsonl.
+
+  ./chorale serve --port 8093                                   # the base model, in another terminal
+  python3 benchmarks/domains/replay.py http://127.0.0.1:8093/v1  (greedy, some minutes)
+
+The committed file was made when legal_task.py also asked for the kind of whole license passages; a new run asks other legal
+questions. Each training set gets the general rows and those of the other two domains, so that an adapter leaves alone what it was not
+trained for. SmolLM2-135M-Instruct and thus its answers: Apache-2.0. An answer that is cut at the limit is kept up to its
+last whole sentence or line.
+"""
+import concurrent.futures
+import importlib
+import json
+import pathlib
+import random
+import re
+import sys
+import urllib.request
+
+import rows
+
+HERE = pathlib.Path(__file__).resolve().parent
+EACH, LIMIT, CLIENTS = 90, 64, 12
+TOPICS = ["the moon", "bread", "rivers", "chess", "bicycles", "winter", "music", "volcanoes", "tea", "libraries", "bees", "maps",
+          "glass", "dreams", "trains", "gardens", "friendship", "the ocean", "painting", "time"]
+GENERAL = ["Write two sentences about {}.", "Why do people like {}?", "Name three facts about {}.", "Explain {} to a child.",
+           "Write a short poem about {}.", "What is the first thing that you think of when you hear \"{}\"?"]
+PLAIN = ["What is the capital of Italy?", "Translate to French: good morning.", "What is 7 plus 5?", "Who wrote Hamlet?",
+         "Give me a synonym of happy.", "How many days has a leap year?", "What colour is made of blue and yellow?",
+         "Is the sun a star? Answer yes or no.", "Fix the grammar: She go to school yesterday.", "List four fruits.",
+         "What is the opposite of cold?", "Summarise in one sentence: The cat sat on the mat and slept all day.",
+         "Hello, who are you?", "What should I cook tonight?", "Give me advice on learning a language.",
+         "Which is larger, a whale or a mouse?", "Continue: Once upon a time", "What is the plural of child?",
+         "Name the largest planet.", "How do I stay focused at work?"]
+
+
+def prompts():
+    """(topic, messages) in a fixed order"""
+    rng, made = random.Random(7104), []
+    for topic in ("legal", "medical", "code"):
+        mine = importlib.import_module(topic + "_task").make()[0]
+        made += [(topic, r["messages"][:-1]) for r in rng.sample(mine, EACH)]
+    general = [g.format(t) for g in GENERAL for t in rng.sample(TOPICS, 8)] + PLAIN
+    return made + [("general", [{"role": "user", "content": q}]) for q in general]
+
+
+def whole(text, ended):
+    if ended:
+        return text.strip()
+    ends = [m.end() for m in re.finditer(r"[.!?](?=\s)|\n", text)]
+    return text[:ends[-1]].strip() if ends else ""
+
+
+def ask(url, messages):
+    body = json.dumps({"model": "base", "messages": messages, "temperature": 0, "max_tokens": LIMIT}).encode()
+    request = urllib.request.Request(url + "/chat/completions", body, {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=1800) as answer:
+        choice = json.load(answer)["choices"][0]
+    return whole(choice["message"]["content"], choice["finish_reason"] == "stop")
+
+
+def main(url):
+    todo = prompts()
+    with concurrent.futures.ThreadPoolExecutor(CLIENTS) as pool:
+        answers = list(pool.map(lambda p: ask(url, p[1]), todo))
+    made = [{"topic": topic, "messages": messages + [{"role": "assistant", "content": answer}]}
+            for (topic, messages), answer in zip(todo, answers) if answer]
+    print(f"{len(made)} of {len(todo)} answers, {rows.write(HERE / 'replay.jsonl', made)} bytes")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
