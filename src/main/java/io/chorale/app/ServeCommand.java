@@ -249,26 +249,10 @@ final class ServeCommand implements Callable<Integer> {
     System.setProperty("chorale." + option.longestName().substring(2), text.replace("${", "\\${"));
   }
 
-  /** After a signal the JVM's own code would say 143, though all that ran has ended in order. */
   private static void exit(int code, Throwable failure, boolean verbose) {
-    if (failure == null && isStoppedBySignal()) {
-      Runtime.getRuntime().halt(0);
-    }
     System.exit(
         failure == null
             ? code
             : Failures.report(failure, verbose, new PrintWriter(System.err, true)));
-  }
-
-  /** The JVM takes no shutdown hook any more once it shuts down. */
-  private static boolean isStoppedBySignal() {
-    Thread hook = new Thread(() -> {});
-    try {
-      Runtime.getRuntime().addShutdownHook(hook);
-      Runtime.getRuntime().removeShutdownHook(hook);
-      return false;
-    } catch (IllegalStateException e) {
-      return true;
-    }
   }
 }

@@ -36,7 +36,7 @@ class StoppedServerIT {
       // When
       int exit = server.stop();
       // Then
-      assertEquals(0, exit);
+      assertEquals(143, exit); // 128 + SIGTERM, by which supervisors know an end that was asked for
       for (CompletableFuture<HttpResponse<String>> stream : streams) {
         HttpResponse<String> answer = stream.join();
         assertEquals(200, answer.statusCode(), answer.body());
