@@ -130,7 +130,9 @@ class LauncherTest {
     Run train = launch("train");
     Run first = launch("serve");
     // When
-    Files.createFile(archive);
+    Files.write(archive, new byte[7 << 20]);
+    Run afterFailure = launch("serve");
+    Files.write(archive, new byte[17 << 20]);
     Run second = launch("train");
     fakeJava("25");
     Run other = launch("serve");
@@ -140,6 +142,7 @@ class LauncherTest {
     // Then
     assertFalse(train.output().contains(".jsa"), train.output());
     assertTrue(first.output().contains("-XX:ArchiveClassesAtExit=" + archive), first.output());
+    assertTrue(afterFailure.output().contains("AtExit=" + archive), afterFailure.output());
     assertTrue(second.output().contains("-XX:SharedArchiveFile=" + archive), second.output());
     assertTrue(other.output().contains("AtExit=" + app + "/classes-25.0.1+2.jsa"), other.output());
     assertFalse(Files.exists(archive), "an archive of the build before");
