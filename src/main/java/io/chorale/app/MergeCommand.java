@@ -9,6 +9,7 @@ import io.chorale.model.BaseModelFiles;
 import io.chorale.model.Quantization;
 import io.chorale.train.merge.Merge;
 import io.chorale.train.merge.MergeFormat;
+import io.chorale.train.rounding.Rounding;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Files;
@@ -73,6 +74,15 @@ final class MergeCommand implements Callable<Integer> {
       description = "Largest safetensors file of a folder. Default: ${DEFAULT-VALUE}")
   String maxShardSize;
 
+  @Option(
+      names = "--rounding",
+      paramLabel = "NAME",
+      description = {
+        "Into the 4-bit format that the base has: refit, keep or dither (docs/training.md).",
+        "Default: what the adapter was trained for with --merge-aware, else refit."
+      })
+  String rounding;
+
   @Option(names = "--force", description = "Replace a model that is there already.")
   boolean force;
 
@@ -98,9 +108,10 @@ final class MergeCommand implements Callable<Integer> {
               .weights();
       boolean file = out.toString().endsWith(".gguf");
       MergeFormat chosen = format == null ? Merge.usualFormat(base, file) : format;
+      Rounding how = rounding == null ? Rounding.REFIT : usage(() -> Rounding.parse(rounding));
       Merge.Result result =
           Merge.run(
-              base, basePath, weights, new Merge.Options(out, chosen, shard, force), this::at);
+              base, basePath, weights, new Merge.Options(out, chosen, shard, force, how), this::at);
       text.printf(
           "merged %s into %s: %d modules, %s, %.1f MB, %s%n",
           name,

@@ -191,6 +191,11 @@ public final class TrainableCausalLm implements AutoCloseable {
     return Slice.of(batch, SLICE_ROWS).stream().filter(s -> s.trainedRows().length > 0).toList();
   }
 
+  /** Whether a merge-aware model computes as merged, as it does at first, or unmerged. */
+  public void asMerged(boolean on) {
+    layers.forEach(layer -> layer.linears().forEach(linear -> linear.asMerged(on)));
+  }
+
   private void refresh() {
     TorchDevice.threads(compute.threads());
     embedding.refresh();

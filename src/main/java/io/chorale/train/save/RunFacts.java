@@ -1,5 +1,6 @@
 package io.chorale.train.save;
 
+import com.fasterxml.jackson.annotation.JsonInclude;
 import com.fasterxml.jackson.annotation.JsonProperty;
 import java.util.Map;
 
@@ -11,6 +12,7 @@ import java.util.Map;
  * @param data what it was trained on
  * @param result how it came out
  * @param canary to check a server with
+ * @param mergeAware what merge it was trained for; null for none, and not written
  * @param configuration every flag by its key
  */
 public record RunFacts(
@@ -21,6 +23,7 @@ public record RunFacts(
     Data data,
     Result result,
     Canary canary,
+    @JsonProperty("merge_aware") @JsonInclude(JsonInclude.Include.NON_NULL) MergeAware mergeAware,
     Map<String, String> configuration) {
   public static final int FORMAT = 1;
 
@@ -62,4 +65,16 @@ public record RunFacts(
       @JsonProperty("all_parameters") long allParameters,
       double seconds,
       @JsonProperty("peak_resident_bytes") long peakResidentBytes) {}
+
+  /**
+   * Losses of the result are those of the merged model.
+   *
+   * @param format nf4, q4_0 or q4_1
+   * @param rounding refit, keep or dither
+   * @param evalLossUnmerged of the kept values over the base as it is; null without held-out data
+   */
+  public record MergeAware(
+      String format,
+      String rounding,
+      @JsonProperty("eval_loss_unmerged") Double evalLossUnmerged) {}
 }
