@@ -16,8 +16,8 @@ public final class SurvivalReport {
 
   private static final String ADVICE =
       """
-      Serve the adapter unmerged (exact, and many share one base), or merge --to hf-f16, gguf-f16
-      or gguf-q8_0.
+      Serve the adapter unmerged (exact, and many share one base), merge --to hf-f16, gguf-f16 or
+      gguf-q8_0, or train it for this merge: chorale train --merge-aware nf4, q4_0 or q4_1.
       """;
 
   /** Sums over the elements of the matrices. */
@@ -96,12 +96,22 @@ public final class SurvivalReport {
 
   /** A table with one line a layer, and a warning with advice if little survives. */
   public String text() {
+    return table() + warning();
+  }
+
+  /** The table alone, for an adapter that was trained through this rounding. */
+  public String table() {
     StringBuilder out = new StringBuilder();
     out.append(
         "how much of the update survives rounding to 4 bits (1 = all of it, noise 0 = clean)\n");
     out.append("  layer   update/weights   survival      noise\n");
     layers.forEach((layer, sums) -> line(out, Integer.toString(layer), sums));
     line(out, "all", all);
+    return out.toString();
+  }
+
+  private String warning() {
+    StringBuilder out = new StringBuilder();
     if (all.survival() < LITTLE) {
       out.append(
           String.format(

@@ -2,7 +2,13 @@ package io.chorale.train.save;
 
 import com.fasterxml.jackson.annotation.JsonInclude;
 import com.fasterxml.jackson.annotation.JsonProperty;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.Map;
+import java.util.Optional;
 
 /**
  * {@code chorale.json}: what a program may want to know of an adapter.
@@ -76,5 +82,29 @@ public record RunFacts(
   public record MergeAware(
       String format,
       String rounding,
-      @JsonProperty("eval_loss_unmerged") Double evalLossUnmerged) {}
+      @JsonProperty("eval_loss_unmerged") Double evalLossUnmerged) {
+
+    /**
+     * What an adapter's folder says; empty without {@code chorale.json}, or if it was not trained
+     * for a merge.
+     *
+     * @throws IOException if the file is there and is no such JSON
+     */
+    public static Optional<MergeAware> of(Path adapter) throws IOException {
+      Path facts = adapter.resolve(AdapterFolder.FACTS);
+      if (!Files.isRegularFile(facts)) {
+        return Optional.empty();
+      }
+      JsonNode stated = new ObjectMapper().readTree(facts.toFile()).path("merge_aware");
+      if (!stated.isObject()) {
+        return Optional.empty();
+      }
+      JsonNode loss = stated.path("eval_loss_unmerged");
+      return Optional.of(
+          new MergeAware(
+              stated.path("format").asText(),
+              stated.path("rounding").asText(),
+              loss.isNumber() ? loss.asDouble() : null));
+    }
+  }
 }
