@@ -81,8 +81,7 @@ public final class TrainableCausalLm implements AutoCloseable {
     this.attention =
         new SequenceAttention(
             base.heads(), base.kvHeads(), base.headDim(), base.slidingWindow(), work);
-    int tapeCount = compute.checkpointing() ? 1 : base.layers();
-    for (int i = 0; i < tapeCount; i++) {
+    for (int i = 0; i < (compute.checkpointing() ? 1 : base.layers()); i++) {
       tapes.add(new Buffers(device, type));
     }
   }
@@ -395,8 +394,7 @@ public final class TrainableCausalLm implements AutoCloseable {
     rope.close();
     attention.close();
     work.close();
-    inputs.close();
-    logits32.close();
+    List.of(inputs, logits32).forEach(Buffers::close);
     tapes.forEach(Buffers::close);
   }
 }
