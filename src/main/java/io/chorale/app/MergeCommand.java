@@ -136,9 +136,7 @@ final class MergeCommand implements Callable<Integer> {
             base.spec().name(), base.spec().slidingWindow());
       }
       boolean asTrained = trainedForIt && how.option().equals(trained.get().rounding());
-      result
-          .survival()
-          .ifPresent(report -> text.print(asTrained ? report.table() : report.text()));
+      result.survival().ifPresent(report -> text.print(asTrained ? report.table() : report.text()));
       trained.ifPresent(facts -> text.println(trainedFor(name, facts, chosen, asTrained)));
       text.flush();
     }

@@ -137,11 +137,7 @@ public final class Merge {
   }
 
   private static ModelWriter writer(
-      MergedModel model,
-      Options options,
-      SurvivalReport survival,
-      long bytes,
-      Progress progress) {
+      MergedModel model, Options options, SurvivalReport survival, long bytes, Progress progress) {
     return new ModelWriter(
         done -> progress.at(done, bytes), survival, options.rounding(), model.spec().layers());
   }

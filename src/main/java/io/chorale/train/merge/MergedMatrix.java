@@ -133,7 +133,8 @@ final class MergedMatrix {
       base.dequantizeRows(from, to, rows);
       IntStream.range(from, to)
           .parallel()
-          .forEach(r -> factors[r] = magnitude[r] / norm(update.row(r, rows, (r - first) * cols())));
+          .forEach(
+              r -> factors[r] = magnitude[r] / norm(update.row(r, rows, (r - first) * cols())));
     }
     return Optional.of(factors);
   }

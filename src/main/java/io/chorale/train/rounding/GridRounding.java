@@ -4,7 +4,6 @@ import io.chorale.quant.AffineBlocks;
 import io.chorale.quant.GgmlMatrix;
 import io.chorale.quant.Nf4Matrix;
 import io.chorale.quant.TensorType;
-import java.nio.ByteBuffer;
 
 /** Rounds rows onto the grid of a 4-bit matrix: its scales and mins stay, its codes move. */
 final class GridRounding {

@@ -80,9 +80,7 @@ public record RunFacts(
    * @param evalLossUnmerged of the kept values over the base as it is; null without held-out data
    */
   public record MergeAware(
-      String format,
-      String rounding,
-      @JsonProperty("eval_loss_unmerged") Double evalLossUnmerged) {
+      String format, String rounding, @JsonProperty("eval_loss_unmerged") Double evalLossUnmerged) {
 
     /**
      * What an adapter's folder says; empty without {@code chorale.json}, or if it was not trained

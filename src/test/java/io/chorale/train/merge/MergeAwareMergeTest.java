@@ -118,8 +118,8 @@ class MergeAwareMergeTest {
     }
   }
 
-  private double survival(
-      BaseModelFiles files, Path base, LoraWeights adapter, Rounding rounding) throws IOException {
+  private double survival(BaseModelFiles files, Path base, LoraWeights adapter, Rounding rounding)
+      throws IOException {
     Path out = folder.resolve(rounding + ".gguf");
     return merge(
             files,

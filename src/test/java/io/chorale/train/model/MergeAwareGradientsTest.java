@@ -93,8 +93,7 @@ class MergeAwareGradientsTest {
                 TorchDevice.CPU,
                 ScalarType.Float)) {
       String stem = "base_model.model." + io.chorale.train.model.target.AdapterPlan.name(id);
-      weight.update(
-          value(model, stem + ".lora_A.weight"), value(model, stem + ".lora_B.weight"));
+      weight.update(value(model, stem + ".lora_A.weight"), value(model, stem + ".lora_B.weight"));
       return GoldenTraining.host(weight.dense(buffers, "w").contiguous());
     }
   }
