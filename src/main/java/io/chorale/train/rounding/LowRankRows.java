@@ -39,16 +39,21 @@ public final class LowRankRows {
   /** One row of the sum, given W's at {@code w[at]}. */
   public double[] row(int row, float[] w, int at) {
     double[] v = new double[cols];
-    for (int c = 0; c < v.length; c++) {
+    row(row, w, at, v);
+    return v;
+  }
+
+  /** As {@link #row(int, float[], int)}, written over v of at least {@code cols} elements. */
+  public void row(int row, float[] w, int at, double[] v) {
+    for (int c = 0; c < cols; c++) {
       v[c] = w[at + c];
     }
     for (int r = 0; r < rank; r++) {
       double factor = left[row * rank + r];
-      int start = r * v.length;
-      for (int c = 0; c < v.length; c++) {
+      int start = r * cols;
+      for (int c = 0; c < cols; c++) {
         v[c] += factor * right[start + c];
       }
     }
-    return v;
   }
 }

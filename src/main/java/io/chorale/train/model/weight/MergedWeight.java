@@ -77,9 +77,10 @@ public final class MergedWeight implements AutoCloseable {
   private void merge(LowRankRows rows, int from, int to, float[] out) {
     base.dequantizeRows(from, to, out);
     int cols = base.cols();
+    double[] v = new double[cols];
     for (int row = from; row < to; row++) {
       int at = (row - from) * cols;
-      double[] v = rows.row(row, out, at);
+      rows.row(row, out, at, v);
       for (int c = 0; c < cols; c++) {
         out[at + c] = (float) v[c];
       }
