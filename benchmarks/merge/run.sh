@@ -53,6 +53,6 @@ merge usual usual.nf4.refit nf4
 merge usual-for-nf4 usual.nf4.aware nf4
 
 # shellcheck disable=SC2086
-$chorale eval ${base:---model HuggingFaceTB/SmolLM2-135M-Instruct} --adapter usual="$runs/usual" --adapter small="$runs/small" $others \
+$chorale eval $base --adapter usual="$runs/usual" --adapter small="$runs/small" $others \
   --answer-loss legal=adapters/legal/data/eval.jsonl --limit "${LIMIT:-0}" --title "Merged into 4 bits" --out "$runs/report"
 python3 benchmarks/merge/table.py "$runs" --steps "$steps" --write

@@ -18,12 +18,12 @@ WAYS = ["refit", "keep", "dither", "aware"]
 
 def collect(runs, steps):
     """Losses with intervals, what each merge said of the update, what each training took; no folders of the machine."""
-    report = json.loads((runs / "report" / "report.json").read_text(encoding="utf-8"))
-    losses = next(s for s in report["results"] if s["metric"] == "loss")
-    base = report["candidates"][0]
-    found = {"what": "answer loss on held-out rows, nats per token, with 95 % bootstrap interval", "held_out_rows": losses["documents"],
+    reports = [json.loads(file.read_text(encoding="utf-8")) for file in sorted(runs.glob("report*/report.json"))]
+    sections = [next(s for s in report["results"] if s["metric"] == "loss") for report in reports]
+    base = reports[0]["candidates"][0]
+    found = {"what": "answer loss on held-out rows, nats per token, with 95 % bootstrap interval", "held_out_rows": sections[0]["documents"],
              "base": base, "steps": steps, "loss": {}, "update": {}, "training": {}}
-    for cell in losses["cells"]:
+    for cell in (cell for section in sections for cell in section["cells"]):
         name = "base" if cell["candidate"] == base else cell["candidate"]
         found["loss"][name] = [round(cell["value"][key], 5) for key in ("value", "low", "high")]
     for text in sorted(runs.glob("*.txt")):
@@ -55,16 +55,16 @@ def table(found):
             names = {way: f"{size}.{target}.{way}" for way in WAYS}
             if names["refit"] not in losses:
                 continue
-            cells = [f"{losses[names[way]][0]:.3f} ({share(losses, size, names[way]):.0f} %)" if names[way] in losses else "" for way in WAYS]
+            cells = [f"{losses[names[way]][0]:.3f} ({share(losses, size, names[way]):.1f} %)" if names[way] in losses else "–" for way in WAYS]
             percent = found["update"][names["refit"]]["per_cent_of_weights"] if target == BASE_FORMAT else None
             told = f"{size}, {percent:.2f} % of the weights" if percent is not None else size
             lines.append(f"| {told} | {target.upper()} | {losses['base'][0]:.3f} | {losses[size][0]:.3f} | {losses[size + '.f16'][0]:.3f} | "
                          + " | ".join(cells) + " |")
-    usual, small = found["training"]["usual"], found["training"]["small"]
+    told = "; ".join(f"{size}: {t['steps']} steps of {t['batch_size']} rows at rate {t['lr']}" for size, t in found["training"].items()
+                     if not t["merge_aware"])
     lines += ["", f"Answer loss of {found['held_out_rows']} held-out rows of `adapters/legal`, nats per token, by `./chorale eval`; in brackets the share "
-              f"of the unmerged adapter's gain. Rank 8 on all seven linears over SmolLM2-135M in Q4_1; usual: {usual['steps']} steps of "
-              f"{usual['batch_size']} rows at rate {usual['lr']}, small: {small['steps']} at {small['lr']}; trained for the merge on the same rows, "
-              "steps and rate. Q4_0 and NF4 are not the base's format: there every block is scaled anew, whatever the way. "
+              f"of the unmerged adapter's gain. Rank 8 on all seven linears over SmolLM2-135M in Q4_1; {told}; trained for the merge on "
+              "the same rows, steps and rate. Q4_0 and NF4 are not the base's format: there every block is scaled anew, whatever the way. –: not had, or not measured. "
               "One command: `benchmarks/merge/run.sh`; intervals and costs: `benchmarks/results/merge.json`."]
     return lines
 
