@@ -9,6 +9,9 @@ import io.chorale.model.BaseModelFiles;
 import io.chorale.model.Quantization;
 import io.chorale.train.merge.Merge;
 import io.chorale.train.merge.MergeFormat;
+import io.chorale.train.rounding.FourBit;
+import io.chorale.train.rounding.Rounding;
+import io.chorale.train.save.RunFacts;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Files;
@@ -73,6 +76,15 @@ final class MergeCommand implements Callable<Integer> {
       description = "Largest safetensors file of a folder. Default: ${DEFAULT-VALUE}")
   String maxShardSize;
 
+  @Option(
+      names = "--rounding",
+      paramLabel = "NAME",
+      description = {
+        "Into the 4-bit format that the base has: refit, keep or dither (docs/training.md).",
+        "Default: what the adapter was trained for with --merge-aware, else refit."
+      })
+  String rounding;
+
   @Option(names = "--force", description = "Replace a model that is there already.")
   boolean force;
 
@@ -98,9 +110,14 @@ final class MergeCommand implements Callable<Integer> {
               .weights();
       boolean file = out.toString().endsWith(".gguf");
       MergeFormat chosen = format == null ? Merge.usualFormat(base, file) : format;
+      Optional<RunFacts.MergeAware> trained = RunFacts.MergeAware.of(adapter);
+      boolean trainedForIt =
+          trained.isPresent()
+              && chosen.rounded().map(FourBit::option).equals(trained.map(t -> t.format()));
+      Rounding how = rounding(trainedForIt ? trained.get().rounding() : null);
       Merge.Result result =
           Merge.run(
-              base, basePath, weights, new Merge.Options(out, chosen, shard, force), this::at);
+              base, basePath, weights, new Merge.Options(out, chosen, shard, force, how), this::at);
       text.printf(
           "merged %s into %s: %d modules, %s, %.1f MB, %s%n",
           name,
@@ -118,10 +135,26 @@ final class MergeCommand implements Callable<Integer> {
             "note: %s attends to the last %d tokens, which a GGUF file of this kind does not say%n",
             base.spec().name(), base.spec().slidingWindow());
       }
-      result.survival().ifPresent(report -> text.print(report.text()));
+      boolean asTrained = trainedForIt && how.option().equals(trained.get().rounding());
+      result.survival().ifPresent(report -> text.print(asTrained ? report.table() : report.text()));
+      trained.ifPresent(facts -> text.println(trainedFor(name, facts, chosen, asTrained)));
       text.flush();
     }
     return 0;
+  }
+
+  private Rounding rounding(String trainedWith) {
+    String chosen = rounding != null ? rounding : trainedWith;
+    return chosen == null ? Rounding.REFIT : usage(() -> Rounding.parse(chosen));
+  }
+
+  private static String trainedFor(
+      String name, RunFacts.MergeAware facts, MergeFormat format, boolean asTrained) {
+    return asTrained
+        ? "%s was trained through this rounding (--merge-aware %s): its held-out loss holds for this model"
+            .formatted(name, facts.format())
+        : "warning: %s was trained for a merge into %s with rounding %s, not for %s; evaluate both"
+            .formatted(name, facts.format(), facts.rounding(), format.option());
   }
 
   /** Replacing what is being read would leave nothing. */

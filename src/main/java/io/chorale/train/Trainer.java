@@ -8,6 +8,7 @@ import io.chorale.train.model.TrainableCausalLm;
 import io.chorale.train.optim.Gradients;
 import io.chorale.train.optim.LrSchedule;
 import io.chorale.train.optim.Optimizer;
+import io.chorale.train.rounding.MergedRounding;
 import io.chorale.train.save.AdapterConfigJson;
 import io.chorale.train.save.AdapterFolder;
 import io.chorale.train.save.Canary;
@@ -278,6 +279,7 @@ public final class Trainer {
                 at.seconds(),
                 ProcessMemory.peakResidentBytes()),
             Canary.of(model, setup.base().canaryPrompt(), untrained),
+            mergeAware(),
             options.values().asText());
     AdapterFolder.write(
         options.saving().out(),
@@ -291,6 +293,18 @@ public final class Trainer {
     String why = enough(at) && at.step() < totalSteps ? "early stopping" : "done";
     finished(at, why, options.saving().out());
     return new TrainOutcome(at, why, Optional.empty(), Optional.of(facts));
+  }
+
+  /** Null unless the run was for a merge. */
+  private RunFacts.MergeAware mergeAware() {
+    MergedRounding how = options.adapter().mergeAware().orElse(null);
+    if (how == null) {
+      return null;
+    }
+    model.asMerged(false);
+    Double loss = setup.heldOut().map(this::heldOutLoss).orElse(null);
+    model.asMerged(true);
+    return new RunFacts.MergeAware(how.format().option(), how.rounding().option(), loss);
   }
 
   private void finished(RunState at, String why, Path out) {

@@ -3,7 +3,7 @@
  * evaluation, and a stop that loses nothing. The trainer's thread; only {@link
  * io.chorale.train.Trainer#requestStop} may be called from another.
  *
- * <p>May import: train.config, train.data, train.model, train.optim, train.save, train.watch,
- * quant.
+ * <p>May import: train.config, train.data, train.model, train.optim, train.rounding, train.save,
+ * train.watch, quant.
  */
 package io.chorale.train;

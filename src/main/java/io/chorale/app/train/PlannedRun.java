@@ -6,6 +6,7 @@ import io.chorale.model.BaseModelFiles;
 import io.chorale.train.TrainRows;
 import io.chorale.train.config.Flag;
 import io.chorale.train.config.TrainOptions;
+import io.chorale.train.plan.BaseForm;
 import io.chorale.train.plan.BaseShape;
 import io.chorale.train.plan.DataShape;
 import io.chorale.train.plan.MachineRate;
@@ -59,7 +60,8 @@ final class PlannedRun {
         options.data().maxSeqLength(),
         options.data().packing(),
         options.loop().epochs(),
-        options.loop().maxSteps());
+        options.loop().maxSteps(),
+        options.adapter().mergeAware().map(how -> BaseForm.parse(how.format().option())));
   }
 
   static int computeBytes(TrainOptions options) {

@@ -53,6 +53,14 @@ public enum Flag {
   RANK_PATTERN(FlagType.whole(1, 65536).pairs(), null, "Ranks of modules whose name ends so."),
   ALPHA_PATTERN(FlagType.number("(0, inf)").pairs(), null, "Alphas, likewise."),
   MODULES_TO_SAVE(FlagType.TEXT.list(), null, "Modules trained whole, such as lm_head."),
+  MERGE_AWARE(
+      FlagType.choice("off", "nf4", "q4_0", "q4_1"),
+      "off",
+      "Train for a merge into this 4-bit format: round in every step as the merge will."),
+  MERGE_ROUNDING(
+      FlagType.choice("auto", "refit", "keep", "dither"),
+      "auto",
+      "With --merge-aware, of a base that has the format. auto: dither."),
   INIT_ADAPTER(FlagType.PATH, null, "PEFT folder to train on; its rank, targets ... are taken."),
 
   EPOCHS(FlagType.number("(0, inf)"), "3", "Times through the data."),

@@ -6,6 +6,9 @@ import io.chorale.train.model.AdapterSpec;
 import io.chorale.train.model.TrainMethod;
 import io.chorale.train.optim.AdamSettings;
 import io.chorale.train.optim.LrSchedule;
+import io.chorale.train.rounding.FourBit;
+import io.chorale.train.rounding.MergedRounding;
+import io.chorale.train.rounding.Rounding;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
@@ -168,7 +171,20 @@ public record TrainOptions(
         values.all(Flag.TARGET_MODULES),
         FlagType.split(values.all(Flag.RANK_PATTERN), Integer::valueOf),
         FlagType.split(values.all(Flag.ALPHA_PATTERN), Float::valueOf),
-        values.all(Flag.MODULES_TO_SAVE));
+        values.all(Flag.MODULES_TO_SAVE),
+        mergeAware(values));
+  }
+
+  private static Optional<MergedRounding> mergeAware(FlagValues values) {
+    String format = values.text(Flag.MERGE_AWARE);
+    if (format.equals("off")) {
+      return Optional.empty();
+    }
+    String rounding = values.text(Flag.MERGE_ROUNDING);
+    return Optional.of(
+        new MergedRounding(
+            FourBit.parse(format),
+            rounding.equals("auto") ? Rounding.DITHER : Rounding.parse(rounding)));
   }
 
   private static Optimization optimization(FlagValues values) {
@@ -212,6 +228,29 @@ public record TrainOptions(
       throw new IllegalArgumentException(
           "--lora-plus-ratio is %s with --method full, which has no A and B; wanted 1"
               .formatted(values.text(Flag.LORA_PLUS_RATIO)));
+    }
+    checkMergeAware(values);
+  }
+
+  /** What the merge reads must be what training rounded. */
+  private static void checkMergeAware(FlagValues values) {
+    if (values.text(Flag.MERGE_AWARE).equals("off")) {
+      if (!values.text(Flag.MERGE_ROUNDING).equals("auto")) {
+        throw new IllegalArgumentException(
+            "--merge-rounding is %s without --merge-aware, wanted both"
+                .formatted(values.text(Flag.MERGE_ROUNDING)));
+      }
+      return;
+    }
+    String quantization = values.text(Flag.BASE_QUANTIZATION);
+    if (!quantization.equals("as-is") && !quantization.equals("none")) {
+      throw new IllegalArgumentException(
+          "--base-quantization is %s with --merge-aware, which rounds by itself; wanted as-is"
+              .formatted(quantization));
+    }
+    if (values.text(Flag.SAVE_DTYPE).equals("f16")) {
+      throw new IllegalArgumentException(
+          "--save-dtype is f16 with --merge-aware, wanted f32: rounded factors merge into other weights");
     }
   }
 

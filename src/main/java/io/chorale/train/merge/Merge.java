@@ -6,6 +6,7 @@ import io.chorale.lora.LoraWeights;
 import io.chorale.lora.ModuleId;
 import io.chorale.model.BaseModelFiles;
 import io.chorale.quant.TensorType;
+import io.chorale.train.rounding.Rounding;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -30,8 +31,16 @@ public final class Merge {
    * @param out a folder, or a file for the GGUF formats
    * @param maxShardBytes of a safetensors file
    * @param force replace what is there
+   * @param rounding of the adapted matrices that are in the wanted 4-bit format already
    */
-  public record Options(Path out, MergeFormat format, long maxShardBytes, boolean force) {}
+  public record Options(
+      Path out, MergeFormat format, long maxShardBytes, boolean force, Rounding rounding) {
+
+    /** With the usual rounding, {@link Rounding#REFIT}. */
+    public Options(Path out, MergeFormat format, long maxShardBytes, boolean force) {
+      this(out, format, maxShardBytes, force, Rounding.REFIT);
+    }
+  }
 
   /**
    * What was written.
@@ -104,7 +113,7 @@ public final class Merge {
       long bytes = gguf.bytes();
       try (AtomicOutput output =
           new AtomicOutput(options.out(), false, options.force(), bytes + HEADER_ROOM_BYTES)) {
-        gguf.write(output.path(), new ModelWriter(done -> progress.at(done, bytes), survival));
+        gguf.write(output.path(), writer(model, options, survival, bytes, progress));
         output.publish();
       }
       return bytes;
@@ -121,9 +130,15 @@ public final class Merge {
           output.path(),
           baseFolder,
           options.maxShardBytes(),
-          new ModelWriter(done -> progress.at(done, bytes), survival));
+          writer(model, options, survival, bytes, progress));
       output.publish();
     }
     return bytes;
+  }
+
+  private static ModelWriter writer(
+      MergedModel model, Options options, SurvivalReport survival, long bytes, Progress progress) {
+    return new ModelWriter(
+        done -> progress.at(done, bytes), survival, options.rounding(), model.spec().layers());
   }
 }

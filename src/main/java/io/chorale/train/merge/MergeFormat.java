@@ -1,8 +1,10 @@
 package io.chorale.train.merge;
 
 import io.chorale.quant.TensorType;
+import io.chorale.train.rounding.FourBit;
 import java.util.Arrays;
 import java.util.Locale;
+import java.util.Optional;
 import java.util.stream.Collectors;
 
 /**
@@ -60,6 +62,13 @@ public enum MergeFormat {
   /** Whether rounding can erase a small update. */
   public boolean fourBit() {
     return this == NF4 || type == TensorType.Q4_0 || type == TensorType.Q4_1;
+  }
+
+  /** The 4-bit format of the layers' matrices, if it is one. */
+  public Optional<FourBit> rounded() {
+    return fourBit()
+        ? Optional.of(this == NF4 ? FourBit.NF4 : FourBit.valueOf(type.name()))
+        : Optional.empty();
   }
 
   /** Of the layers' matrices; null for NF4, which is several tensors. */

@@ -5,6 +5,7 @@ import io.chorale.lora.LoraModule;
 import io.chorale.lora.LoraTarget;
 import io.chorale.lora.ModuleId;
 import io.chorale.quant.PackedMatrix;
+import io.chorale.train.rounding.LowRankRows;
 import java.util.Optional;
 import java.util.stream.IntStream;
 
@@ -29,11 +30,9 @@ final class MergedMatrix {
   private final PackedMatrix base;
   private final PackedMatrix replacement;
 
-  /** scaling * left [rows, rank] times right [rank, cols] is the update; null for none. */
-  private final double[] left;
+  /** Adds the update to rows; null for none. */
+  private final LowRankRows update;
 
-  private final double[] right;
-  private final int rank;
   private final float[] magnitude;
 
   /** Of an embedding: magnitude / norm for each column; null else. */
@@ -47,20 +46,19 @@ final class MergedMatrix {
     this.id = id;
     this.base = base;
     this.replacement = replacement;
-    boolean update = module != null && replacement == null;
-    this.rank = update ? module.rank() : 0;
-    this.magnitude = update && module.magnitude() != null ? module.magnitude().toFloats() : null;
-    boolean embedding = id.target() == LoraTarget.EMBED_TOKENS;
-    if (!update) {
-      this.left = null;
-      this.right = null;
-    } else if (embedding) {
-      this.left = transposed(module.a(), module.scaling());
-      this.right = transposed(module.b(), 1);
-    } else {
-      this.left = doubles(module.b(), module.scaling());
-      this.right = doubles(module.a(), 1);
+    boolean updated = module != null && replacement == null;
+    this.magnitude = updated && module.magnitude() != null ? module.magnitude().toFloats() : null;
+    this.update = updated ? update(id, base, module) : null;
+  }
+
+  private static LowRankRows update(ModuleId id, PackedMatrix base, LoraModule module) {
+    int rank = module.rank();
+    if (id.target() == LoraTarget.EMBED_TOKENS) {
+      double[] left = transposed(module.a(), module.scaling());
+      return new LowRankRows(left, transposed(module.b(), 1), rank, base.cols());
     }
+    float[] b = module.b().toFloats();
+    return LowRankRows.of(b, module.a().toFloats(), rank, base.cols(), module.scaling());
   }
 
   ModuleId id() {
@@ -81,7 +79,7 @@ final class MergedMatrix {
   }
 
   boolean changed() {
-    return left != null || replacement != null;
+    return update != null || replacement != null;
   }
 
   /** Rows that a million floats hold, at least one. */
@@ -100,7 +98,7 @@ final class MergedMatrix {
       return;
     }
     base.dequantizeRows(from, to, out);
-    if (left == null) {
+    if (update == null) {
       return;
     }
     double[] columns = magnitude != null && byColumn() ? columnFactors() : null;
@@ -108,7 +106,7 @@ final class MergedMatrix {
         .parallel()
         .forEach(
             row -> {
-              double[] v = updated(row, out, (row - from) * cols());
+              double[] v = update.row(row, out, (row - from) * cols());
               if (columns != null) {
                 for (int c = 0; c < v.length; c++) {
                   v[c] *= columns[c];
@@ -135,29 +133,14 @@ final class MergedMatrix {
       base.dequantizeRows(from, to, rows);
       IntStream.range(from, to)
           .parallel()
-          .forEach(r -> factors[r] = magnitude[r] / norm(updated(r, rows, (r - first) * cols())));
+          .forEach(
+              r -> factors[r] = magnitude[r] / norm(update.row(r, rows, (r - first) * cols())));
     }
     return Optional.of(factors);
   }
 
   private boolean byColumn() {
     return id.target() == LoraTarget.EMBED_TOKENS;
-  }
-
-  /** Row of V, given the base's row at {@code w[at]}. */
-  private double[] updated(int row, float[] w, int at) {
-    double[] v = new double[cols()];
-    for (int c = 0; c < v.length; c++) {
-      v[c] = w[at + c];
-    }
-    for (int r = 0; r < rank; r++) {
-      double factor = left[row * rank + r];
-      int start = r * v.length;
-      for (int c = 0; c < v.length; c++) {
-        v[c] += factor * right[start + c];
-      }
-    }
-    return v;
   }
 
   private double[] columnFactors() {
@@ -168,7 +151,7 @@ final class MergedMatrix {
         int to = Math.min(rows(), from + rowsAtOnce());
         base.dequantizeRows(from, to, rows);
         for (int row = from; row < to; row++) {
-          double[] v = updated(row, rows, (row - from) * cols());
+          double[] v = update.row(row, rows, (row - from) * cols());
           for (int c = 0; c < v.length; c++) {
             sums[c] += v[c] * v[c];
           }
@@ -196,17 +179,8 @@ final class MergedMatrix {
     }
   }
 
-  private static double[] doubles(TensorData tensor, double factor) {
-    float[] values = tensor.toFloats();
-    double[] out = new double[values.length];
-    for (int i = 0; i < out.length; i++) {
-      out[i] = values[i] * factor;
-    }
-    return out;
-  }
-
   private static double[] transposed(TensorData tensor, double factor) {
-    double[] values = doubles(tensor, factor);
+    double[] values = LowRankRows.doubles(tensor.toFloats(), factor);
     int rows = (int) tensor.shape()[0];
     int cols = (int) tensor.shape()[1];
     double[] out = new double[values.length];

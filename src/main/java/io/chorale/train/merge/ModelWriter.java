@@ -5,6 +5,9 @@ import io.chorale.quant.GgmlMatrix;
 import io.chorale.quant.Nf4Matrix;
 import io.chorale.quant.PackedMatrix;
 import io.chorale.quant.TensorType;
+import io.chorale.train.rounding.FourBit;
+import io.chorale.train.rounding.MergedRounding;
+import io.chorale.train.rounding.Rounding;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.util.Arrays;
@@ -17,15 +20,21 @@ import java.util.function.LongConsumer;
 final class ModelWriter {
   private final LongConsumer progress;
   private final SurvivalReport survival;
+  private final Rounding rounding;
+  private final int layers;
   private long doneBytes;
 
   /**
    * @param progress told the bytes written so far
    * @param survival takes in every adapted matrix that becomes 4-bit
+   * @param rounding of adapted matrices whose base is in the wanted 4-bit format
+   * @param layers of the model
    */
-  ModelWriter(LongConsumer progress, SurvivalReport survival) {
+  ModelWriter(LongConsumer progress, SurvivalReport survival, Rounding rounding, int layers) {
     this.progress = progress;
     this.survival = survival;
+    this.rounding = rounding;
+    this.layers = layers;
   }
 
   void append(TensorFileOutput out, ByteBuffer bytes) throws IOException {
@@ -53,6 +62,14 @@ final class ModelWriter {
     }
     boolean measured = type == TensorType.Q4_0 || type == TensorType.Q4_1;
     int cols = m.cols();
+    if (measured && m.changed() && rounds(FourBit.valueOf(type.name()), m)) {
+      GgmlMatrix kept = (GgmlMatrix) rounded(FourBit.valueOf(type.name()), m);
+      float[] all = new float[Math.multiplyExact(m.rows(), cols)];
+      m.read(0, m.rows(), all);
+      measure(m, 0, m.rows(), all, kept, type);
+      append(out, (sourceRows == null ? kept : kept.permutedRows(sourceRows)).blocks());
+      return;
+    }
     if (sourceRows != null) { // q and k are small enough to be moved around whole
       float[] all = new float[Math.multiplyExact(m.rows(), cols)];
       m.read(0, m.rows(), all);
@@ -85,7 +102,10 @@ final class ModelWriter {
     }
     float[] x = new float[Math.multiplyExact(m.rows(), m.cols())];
     m.read(0, m.rows(), x);
-    Nf4Matrix packed = RowPacker.nf4(m.id().toString(), m.rows(), m.cols(), x, doubleQuant);
+    Nf4Matrix packed =
+        m.changed() && rounds(FourBit.NF4, m)
+            ? (Nf4Matrix) rounded(FourBit.NF4, m)
+            : RowPacker.nf4(m.id().toString(), m.rows(), m.cols(), x, doubleQuant);
     if (m.changed()) {
       float[] base = new float[x.length];
       m.base().dequantizeRows(0, m.rows(), base);
@@ -98,6 +118,18 @@ final class ModelWriter {
       survival.add(m.id().layer(), x.length, base, wanted, kept);
     }
     return packed;
+  }
+
+  private boolean rounds(FourBit format, MergedMatrix m) {
+    return new MergedRounding(format, rounding).keepsScalesOf(m.base());
+  }
+
+  private PackedMatrix rounded(FourBit format, MergedMatrix m) {
+    try {
+      return new MergedRounding(format, rounding).round(m.base(), m.id().index(layers), m::read);
+    } catch (IllegalArgumentException e) {
+      throw new IllegalArgumentException(m.id() + ": " + e.getMessage(), e);
+    }
   }
 
   private void measure(

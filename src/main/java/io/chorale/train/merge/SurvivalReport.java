@@ -16,8 +16,9 @@ public final class SurvivalReport {
 
   private static final String ADVICE =
       """
-      Serve the adapter unmerged (exact, and many share one base), or merge --to hf-f16, gguf-f16
-      or gguf-q8_0.
+      Serve the adapter unmerged (exact, and many share one base); or merge --to hf-f16, gguf-f16 or
+      gguf-q8_0; or into the base's own 4-bit format with --rounding dither; or train it for this
+      merge: chorale train --merge-aware nf4, q4_0 or q4_1. Then evaluate the merged model.
       """;
 
   /** Sums over the elements of the matrices. */
@@ -96,12 +97,22 @@ public final class SurvivalReport {
 
   /** A table with one line a layer, and a warning with advice if little survives. */
   public String text() {
+    return table() + warning();
+  }
+
+  /** The table alone, for an adapter that was trained through this rounding. */
+  public String table() {
     StringBuilder out = new StringBuilder();
     out.append(
         "how much of the update survives rounding to 4 bits (1 = all of it, noise 0 = clean)\n");
     out.append("  layer   update/weights   survival      noise\n");
     layers.forEach((layer, sums) -> line(out, Integer.toString(layer), sums));
     line(out, "all", all);
+    return out.toString();
+  }
+
+  private String warning() {
+    StringBuilder out = new StringBuilder();
     if (all.survival() < LITTLE) {
       out.append(
           String.format(
@@ -117,10 +128,11 @@ public final class SurvivalReport {
           String.format(
               Locale.ROOT,
               """
-              WARNING: rounding adds noise of %.1f times the size of the update, which is lost in it.
+              note: rounding adds noise of %.1f times the size of the update. It cancels in sums over many
+              weights, the less so the smaller the update is: evaluate the merged model. hf-f16, gguf-f16
+              and gguf-q8_0 have next to none; chorale train --merge-aware trains through it.
               """,
               all.noise()));
-      out.append(ADVICE);
     }
     return out.toString();
   }

@@ -6,6 +6,7 @@
  *
  * <p>Owner thread: the caller's; rows of a matrix are computed on the common pool.
  *
- * <p>May import: lora, model, format, quant, text, tensor, Jackson. The adapter is handed in.
+ * <p>May import: train.rounding, lora, model, format, quant, text, tensor, Jackson. The adapter is
+ * handed in.
  */
 package io.chorale.train.merge;

@@ -190,6 +190,10 @@ final class LowRank implements AutoCloseable {
     return a;
   }
 
+  Parameter bParameter() {
+    return b;
+  }
+
   /** Adds {@code scale * left^T right} to a gradient, summed in float32. */
   static void accumulate(Parameter into, Tensor left, Tensor right, Scalar scale) {
     if (left.scalar_type().intern() == ScalarType.Float) {

@@ -2,6 +2,7 @@ package io.chorale.train.model;
 
 import io.chorale.train.model.math.Buffers;
 import io.chorale.train.model.weight.FrozenWeight;
+import io.chorale.train.model.weight.MergedWeight;
 import java.util.List;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.ScalarTypeOptional;
@@ -20,6 +21,8 @@ final class TrainLinear implements AutoCloseable {
   private final Tensor bias;
   private final Parameter biasParameter;
   private final LowRank lora;
+  private final MergedWeight merged;
+  private boolean asMerged;
   private Tensor held;
 
   /**
@@ -27,6 +30,7 @@ final class TrainLinear implements AutoCloseable {
    * @param base null if {@code whole} is given
    * @param bias compute type [out], owned; null if there is none or it is trained
    * @param lora null if the layer has no low-rank update
+   * @param merged what a merge makes of base and update; null unless merge-aware; owned
    */
   TrainLinear(
       String name,
@@ -34,13 +38,21 @@ final class TrainLinear implements AutoCloseable {
       Parameter whole,
       Tensor bias,
       Parameter biasParameter,
-      LowRank lora) {
+      LowRank lora,
+      MergedWeight merged) {
     this.name = name;
     this.base = base;
     this.whole = whole;
     this.bias = bias;
     this.biasParameter = biasParameter;
     this.lora = lora;
+    this.merged = merged;
+    this.asMerged = merged != null;
+  }
+
+  /** Whether a merge-aware layer computes as merged, as it does at first, or as served unmerged. */
+  void asMerged(boolean on) {
+    asMerged = on && merged != null;
   }
 
   LowRank lora() {
@@ -61,6 +73,11 @@ final class TrainLinear implements AutoCloseable {
     if (lora != null) {
       lora.refresh();
     }
+    if (asMerged && lora != null) {
+      merged.update(lora.aParameter().value(), lora.bParameter().value());
+    } else if (asMerged) {
+      merged.withoutUpdate();
+    }
   }
 
   /** Keeps the dense weight over several products, until {@link #letGo}; in the caller's scope. */
@@ -80,7 +97,7 @@ final class TrainLinear implements AutoCloseable {
 
   private Tensor weight(Buffers work, String buffer) {
     if (whole == null) {
-      return base.dense(work, buffer);
+      return asMerged ? merged.dense(work, buffer) : base.dense(work, buffer);
     }
     Tensor value = whole.value();
     return work.type() == ScalarType.Float
@@ -103,7 +120,9 @@ final class TrainLinear implements AutoCloseable {
       Tensor scaled = lora.dora() ? lora.scaled(w, pass.work()) : w;
       torch.mm_out(y, x, scaled.t());
       Tensor h = lora.shrink(pass, lora.input(pass, x), name);
-      y.addmm_(h, lora.scaledB().t(), new Scalar(1.0), lora.updateScale(pass));
+      if (!asMerged) {
+        y.addmm_(h, lora.scaledB().t(), new Scalar(1.0), lora.updateScale(pass));
+      }
     }
     Tensor added = biasParameter == null ? bias : biasParameter.value();
     if (added != null) {
@@ -154,7 +173,7 @@ final class TrainLinear implements AutoCloseable {
       } else if (lora.dora()) {
         lora.magnitudeFromOutput(dy, bias == null ? y : y.sub(bias));
       }
-      lora.backward(pass, x, dy, ofDropped, dx, name);
+      lora.backward(pass, x, dy, ofDropped, asMerged ? null : dx, name);
     }
     if (whole != null) {
       LowRank.accumulate(whole, dy, x, new Scalar(1.0));
@@ -170,6 +189,9 @@ final class TrainLinear implements AutoCloseable {
   public void close() {
     if (base != null) {
       base.close();
+    }
+    if (merged != null) {
+      merged.close();
     }
     if (bias != null) {
       bias.close();

@@ -81,8 +81,7 @@ public final class TrainableCausalLm implements AutoCloseable {
     this.attention =
         new SequenceAttention(
             base.heads(), base.kvHeads(), base.headDim(), base.slidingWindow(), work);
-    int tapeCount = compute.checkpointing() ? 1 : base.layers();
-    for (int i = 0; i < tapeCount; i++) {
+    for (int i = 0; i < (compute.checkpointing() ? 1 : base.layers()); i++) {
       tapes.add(new Buffers(device, type));
     }
   }
@@ -189,6 +188,11 @@ public final class TrainableCausalLm implements AutoCloseable {
   private List<Slice> slices(PackedBatch batch) {
     Slice.checkTokens(batch, base.name(), base.vocab());
     return Slice.of(batch, SLICE_ROWS).stream().filter(s -> s.trainedRows().length > 0).toList();
+  }
+
+  /** Whether a merge-aware model computes as merged, as it does at first, or unmerged. */
+  public void asMerged(boolean on) {
+    layers.forEach(layer -> layer.linears().forEach(linear -> linear.asMerged(on)));
   }
 
   private void refresh() {
@@ -385,8 +389,7 @@ public final class TrainableCausalLm implements AutoCloseable {
     rope.close();
     attention.close();
     work.close();
-    inputs.close();
-    logits32.close();
+    List.of(inputs, logits32).forEach(Buffers::close);
     tapes.forEach(Buffers::close);
   }
 }

@@ -11,6 +11,8 @@ import io.chorale.train.model.math.Buffers;
 import io.chorale.train.model.math.DropoutMask;
 import io.chorale.train.model.target.AdapterPlan;
 import io.chorale.train.model.weight.FrozenWeight;
+import io.chorale.train.model.weight.MergedWeight;
+import io.chorale.train.rounding.MergedRounding;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -79,15 +81,15 @@ final class Weights {
   TrainLinear head(TrainEmbedding embedding) {
     ModuleId id = ModuleId.of(LoraTarget.LM_HEAD);
     if (full() && spec.tiedHead()) {
-      return new TrainLinear("head", null, embedding.whole(), null, null, null);
+      return new TrainLinear("head", null, embedding.whole(), null, null, null, null);
     }
     boolean shared = spec.tiedHead() && embedding.base() != null;
     FrozenWeight base = shared ? embedding.base() : base(id);
     baseElements += spec.tiedHead() ? 0 : (long) base.rows() * base.cols();
     if (full() || plan.saved().contains(id)) {
-      return new TrainLinear("head", null, whole(id, base, "weight"), null, null, null);
+      return new TrainLinear("head", null, whole(id, base, "weight"), null, null, null, null);
     }
-    return new TrainLinear("head", base, null, null, null, lora(id, base));
+    return new TrainLinear("head", base, null, null, null, lora(id, base), null);
   }
 
   TrainLayer layer(int layer) {
@@ -143,7 +145,8 @@ final class Weights {
     String name = target.shortName();
     if (!full()) {
       Tensor frozen = bias == null ? null : floats(bias, type);
-      return new TrainLinear(name, base, null, frozen, null, lora(id, base));
+      LowRank lora = lora(id, base);
+      return new TrainLinear(name, base, null, frozen, null, lora, merged(id, lora));
     }
     Parameter weight = whole(id, base, "weight");
     Parameter added = null;
@@ -153,7 +156,18 @@ final class Weights {
         added.value().copy_(device.floats(bias, bias.length));
       }
     }
-    return new TrainLinear(name, null, weight, null, added, null);
+    return new TrainLinear(name, null, weight, null, added, null, null);
+  }
+
+  /** What a merge would make of a layer's weight; null unless merge-aware. */
+  private MergedWeight merged(ModuleId id, LowRank lora) {
+    if (adapter.mergeAware().isEmpty()) {
+      return null;
+    }
+    float scaling = lora == null ? 0 : lora.scaling();
+    int module = id.index(spec.layers());
+    MergedRounding rounding = adapter.mergeAware().get();
+    return new MergedWeight(files.linear(id), rounding, module, scaling, device, type);
   }
 
   private FrozenWeight base(ModuleId id) {

@@ -3,6 +3,6 @@
  * the 4-bit base dequantized at a time, and its trainable parameters. One thread at a time (the
  * trainer's).
  *
- * <p>May import: train.data, model, lora, format, quant, tensor.
+ * <p>May import: train.data, train.rounding, model, lora, format, quant, tensor.
  */
 package io.chorale.train.model;

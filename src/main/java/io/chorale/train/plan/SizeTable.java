@@ -4,6 +4,7 @@ import io.chorale.train.model.AdapterSpec;
 import io.chorale.train.model.TrainMethod;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 
 /**
  * What a model of a size takes in each precision: to keep its weights, to train an adapter of rank
@@ -79,7 +80,8 @@ public final class SizeTable {
             LENGTH,
             false,
             1,
-            0);
+            0,
+            Optional.empty());
     return TrainPlan.of(
         base, shape, DataShape.full(16, LENGTH), MachineRate.assumed(row.computeBytes));
   }

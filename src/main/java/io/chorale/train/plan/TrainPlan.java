@@ -27,6 +27,9 @@ public record TrainPlan(
   /** Weights a second that are made dense, on two cores. */
   private static final double DENSE_PER_SECOND = 0.7e9;
 
+  /** Weights a second that are rounded with their update, on two cores. */
+  private static final double ROUNDED_PER_SECOND = 0.1e9;
+
   /**
    * Plans a run from its sizes; reads nothing.
    *
@@ -49,6 +52,7 @@ public record TrainPlan(
             + WorkModel.denseWeights(base, shape, cut) / DENSE_PER_SECOND;
     double evaluations =
         Math.ceil(epochs) * WorkModel.evaluationFlops(base, cut) / (rate.flops() * EFFICIENCY);
+    double rounding = WorkModel.roundedWeights(base, shape, steps) / ROUNDED_PER_SECOND;
     return new TrainPlan(
         base,
         shape,
@@ -59,7 +63,7 @@ public record TrainPlan(
         MemoryModel.trainedElements(base, shape, cut),
         (int) steps,
         Math.round(cut.tokens() * epochs),
-        once * epochs + evaluations);
+        once * epochs + evaluations + rounding);
   }
 
   /** The same data and machine with other flags. */

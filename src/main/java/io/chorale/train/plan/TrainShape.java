@@ -3,6 +3,7 @@ package io.chorale.train.plan;
 import io.chorale.lora.ModuleId;
 import io.chorale.train.model.TrainMethod;
 import java.util.Map;
+import java.util.Optional;
 
 /**
  * What of a run's flags decides about memory and time.
@@ -15,6 +16,7 @@ import java.util.Map;
  * @param paged optimizer state in a mapped file, which can leave memory
  * @param packing fill micro-batches up to batchSize * maxSeqLength tokens
  * @param epochs times through the data, if maxSteps is 0
+ * @param rounded what {@code --merge-aware} rounds the layers' weights to before each step
  */
 public record TrainShape(
     TrainMethod method,
@@ -31,7 +33,8 @@ public record TrainShape(
     int maxSeqLength,
     boolean packing,
     double epochs,
-    int maxSteps) {
+    int maxSteps,
+    Optional<BaseForm> rounded) {
   public TrainShape {
     ranks = Map.copyOf(ranks);
     if (computeBytes != 2 && computeBytes != 4) {
@@ -61,7 +64,8 @@ public record TrainShape(
         maxSeqLength,
         packing,
         epochs,
-        maxSteps);
+        maxSteps,
+        rounded);
   }
 
   TrainShape withCheckpointing() {
@@ -80,7 +84,8 @@ public record TrainShape(
         maxSeqLength,
         packing,
         epochs,
-        maxSteps);
+        maxSteps,
+        rounded);
   }
 
   TrainShape withLossChunk(int rows) {
@@ -99,7 +104,8 @@ public record TrainShape(
         maxSeqLength,
         packing,
         epochs,
-        maxSteps);
+        maxSteps,
+        rounded);
   }
 
   TrainShape withState(boolean inEightBits, boolean inFile) {
@@ -118,7 +124,8 @@ public record TrainShape(
         maxSeqLength,
         packing,
         epochs,
-        maxSteps);
+        maxSteps,
+        rounded);
   }
 
   TrainShape withLength(int tokens) {
@@ -137,7 +144,8 @@ public record TrainShape(
         tokens,
         packing,
         epochs,
-        maxSteps);
+        maxSteps,
+        rounded);
   }
 
   TrainShape withCompute(int bytes) {
@@ -156,6 +164,28 @@ public record TrainShape(
         maxSeqLength,
         packing,
         epochs,
-        maxSteps);
+        maxSteps,
+        rounded);
+  }
+
+  /** The same run with the layers' weights rounded to a form before each step. */
+  TrainShape withRounded(BaseForm form) {
+    return new TrainShape(
+        method,
+        ranks,
+        savedWeights,
+        dropout,
+        computeBytes,
+        checkpointing,
+        lossChunk,
+        eightBit,
+        paged,
+        batchSize,
+        gradAccum,
+        maxSeqLength,
+        packing,
+        epochs,
+        maxSteps,
+        Optional.of(form));
   }
 }

@@ -45,12 +45,18 @@ final class WorkModel {
 
   /** Weights that are made dense in one epoch; 0 for a base that is used as it is. */
   static double denseWeights(BaseShape base, TrainShape shape, DataShape data) {
-    if (shape.method() == TrainMethod.FULL || base.linear().isCompute(shape.computeBytes())) {
+    BaseForm linear = shape.rounded().orElse(base.linear());
+    if (shape.method() == TrainMethod.FULL || linear.isCompute(shape.computeBytes())) {
       return 0;
     }
     double rows = Math.min(MemoryModel.SLICE_ROWS, Math.max(1, averageBatch(shape, data)));
     double slices = data.tokens() / rows;
     return slices * base.linearWeights() * (shape.checkpointing() ? 3 : 2);
+  }
+
+  /** Weights that are rounded to 4 bits with their update, before each step. */
+  static double roundedWeights(BaseShape base, TrainShape shape, double steps) {
+    return shape.rounded().isPresent() ? steps * base.linearWeights() : 0;
   }
 
   /** Tokens of a micro-batch. */

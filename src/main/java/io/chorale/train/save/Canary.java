@@ -29,8 +29,20 @@ public record Canary(
     return new Canary(IntStream.of(text).boxed().toList(), score(model, text), before);
   }
 
-  /** Log-probabilities of a text's tokens from the second on; one forward pass each. */
+  /**
+   * Log-probabilities of a text's tokens from the second on; one forward pass each. A merge-aware
+   * adapter is scored as a server has it, unmerged.
+   */
   public static List<Float> score(TrainableCausalLm model, int[] text) {
+    model.asMerged(false);
+    try {
+      return logprobs(model, text);
+    } finally {
+      model.asMerged(true);
+    }
+  }
+
+  private static List<Float> logprobs(TrainableCausalLm model, int[] text) {
     return IntStream.range(1, text.length)
         .mapToObj(
             next -> {

@@ -5,12 +5,14 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.chorale.train.model.TrainMethod;
+import io.chorale.train.rounding.Rounding;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -72,9 +74,25 @@ class TrainOptionsTest {
         "name          | a/b     | --name is 'a/b', wanted 1 to 128 of",
         "eval-split    | 0.6     | --eval-split is '0.6', wanted a number from 0 to 0.5",
         "early-stopping| 3       | --early-stopping is 3 without held-out data",
+        "merge-aware   | q8_0    | --merge-aware is 'q8_0', wanted one of [off, nf4, q4_0, q4_1]",
+        "merge-rounding| keep    | --merge-rounding is keep without --merge-aware, wanted both",
+        "merge-aware   | nf4     | --merge-aware is given with --dropout 0.05, wanted --dropout 0",
       })
   void valueOutOfItsBoundsIsRefusedWithFlagValueAndBound(String key, String value, String wanted) {
     assertTrue(refusal(key, value).startsWith(wanted), refusal(key, value));
+  }
+
+  @Test
+  void mergeAwareRunRefusesWhatWouldMergeIntoOtherWeights() {
+    String[] aware = {"merge-aware", "q4_1", "dropout", "0"};
+    assertTrue(refusal(with(aware, "method", "dora")).contains("wanted lora or rslora"));
+    assertTrue(refusal(with(aware, "save-dtype", "f16")).contains("wanted f32"));
+    assertTrue(refusal(with(aware, "base-quantization", "nf4")).contains("wanted as-is"));
+    assertEquals(Rounding.DITHER, options(aware).adapter().mergeAware().get().rounding());
+  }
+
+  private static String[] with(String[] given, String... more) {
+    return Stream.concat(Stream.of(given), Stream.of(more)).toArray(String[]::new);
   }
 
   @Test

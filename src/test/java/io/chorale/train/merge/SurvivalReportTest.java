@@ -31,6 +31,8 @@ class SurvivalReportTest {
     // Then
     assertTrue(text.contains("WARNING: 0 % of the update survives"), text);
     assertTrue(text.contains("Serve the adapter unmerged"), text);
+    assertTrue(text.contains("--rounding dither"), text);
+    assertTrue(text.contains("chorale train --merge-aware"), text);
   }
 
   @Test

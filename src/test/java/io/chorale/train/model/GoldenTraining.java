@@ -44,6 +44,11 @@ final class GoldenTraining {
       return BaseModelFiles.open(base, Quantization.NONE);
     }
 
+    /** The same values and base, trained otherwise. */
+    Case with(AdapterSpec other) {
+      return new Case(name, base, other, loss, tensors);
+    }
+
     TrainableCausalLm open(Compute compute) throws IOException {
       try (BaseModelFiles files = files()) {
         TrainableCausalLm model = TrainableCausalLm.open(files, spec, compute, 1);
@@ -101,7 +106,7 @@ final class GoldenTraining {
           loss += each.asDouble();
         }
         Path base = GOLDEN.resolve("models").resolve(one.get("base").asText());
-        return new Case(name, base, spec(one.get("adapter")), loss, tensors(name));
+        return new Case(name, base, spec(one.get("adapter")), loss, tensors("train", name));
       }
     }
     throw new IllegalArgumentException("no golden case " + name);
@@ -146,10 +151,10 @@ final class GoldenTraining {
     return out;
   }
 
-  private static Map<String, float[]> tensors(String name) throws IOException {
+  static Map<String, float[]> tensors(String topic, String name) throws IOException {
     Path plain = Files.createTempFile("golden", ".safetensors");
     try {
-      Path packed = GOLDEN.resolve("train").resolve(name + ".safetensors.gz");
+      Path packed = GOLDEN.resolve(topic).resolve(name + ".safetensors.gz");
       try (InputStream in = new GZIPInputStream(Files.newInputStream(packed))) {
         Files.write(plain, in.readAllBytes());
       }

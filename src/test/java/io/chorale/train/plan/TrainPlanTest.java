@@ -10,6 +10,7 @@ import io.chorale.train.model.AdapterSpec;
 import io.chorale.train.model.TrainMethod;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 
@@ -56,7 +57,8 @@ class TrainPlanTest {
         512,
         false,
         3,
-        0);
+        0,
+        Optional.empty());
   }
 
   private static TrainPlan plan(BaseForm form, TrainMethod method, int computeBytes) {
@@ -191,6 +193,21 @@ class TrainPlanTest {
   }
 
   @Test
+  void mergeAwareRunTakesTheRoundedCopyAndTheTimeOfRounding() {
+    // Given
+    BaseShape base = smol(BaseForm.Q4_1);
+    TrainPlan plain = plan(BaseForm.Q4_1, TrainMethod.LORA, 2);
+    // When
+    TrainPlan aware = plain.with(plain.shape().withRounded(BaseForm.NF4));
+    // Then
+    long copy = BaseForm.NF4.bytes(base.linearWeights());
+    assertTrue(aware.peakBytes() > plain.peakBytes() + copy, aware.text(0));
+    assertTrue(aware.text(0).contains("rounded to NF4"), aware.text(0));
+    assertTrue(aware.seconds() > plain.seconds(), aware.text(0));
+    assertEquals(plain.trainedParameters(), aware.trainedParameters());
+  }
+
+  @Test
   void tableOfASizeHasEveryPrecision() {
     // When
     String table = SizeTable.of("7b");
@@ -276,7 +293,8 @@ class TrainPlanTest {
               m.rows,
               false,
               1,
-              1);
+              1,
+              Optional.empty());
       // When
       long peak =
           TrainPlan.of(base, shape, DataShape.full(12, m.rows), MachineRate.assumed(m.computeBytes))
