@@ -80,8 +80,8 @@ final class MergeCommand implements Callable<Integer> {
       names = "--rounding",
       paramLabel = "NAME",
       description = {
-        "Into the 4-bit format that the base has: refit, keep or dither (docs/training.md).",
-        "Default: what the adapter was trained for with --merge-aware, else refit."
+        "Into the 4-bit format that the base has: dither, refit or keep (docs/training.md).",
+        "Default: what the adapter was trained for with --merge-aware, else dither."
       })
   String rounding;
 
@@ -145,7 +145,7 @@ final class MergeCommand implements Callable<Integer> {
 
   private Rounding rounding(String trainedWith) {
     String chosen = rounding != null ? rounding : trainedWith;
-    return chosen == null ? Rounding.REFIT : usage(() -> Rounding.parse(chosen));
+    return chosen == null ? Rounding.DITHER : usage(() -> Rounding.parse(chosen));
   }
 
   private static String trainedFor(

@@ -82,9 +82,9 @@ class MergeCommandTest {
   }
 
   @Test
-  void sameUpdateDitheredSurvives() throws IOException {
+  void sameUpdateSurvivesIfNothingIsSaid() throws IOException {
     // When
-    int code = mergeIntoItsOwnFormat(faint(), "--rounding", "dither");
+    int code = mergeIntoItsOwnFormat(faint());
     // Then
     assertEquals(0, code, err.toString());
     assertFalse(out.toString().contains("WARNING"), out.toString());

@@ -36,7 +36,7 @@ public final class Merge {
   public record Options(
       Path out, MergeFormat format, long maxShardBytes, boolean force, Rounding rounding) {
 
-    /** With the usual rounding, {@link Rounding#REFIT}. */
+    /** With {@link Rounding#REFIT}, as the format's own quantizers round. */
     public Options(Path out, MergeFormat format, long maxShardBytes, boolean force) {
       this(out, format, maxShardBytes, force, Rounding.REFIT);
     }
