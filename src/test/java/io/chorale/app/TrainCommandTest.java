@@ -124,6 +124,16 @@ class TrainCommandTest {
   }
 
   @Test
+  void theConfigNamesTheBaseAsAsked() throws IOException {
+    // When
+    int code = train("--base-name", "org/base", "--rank", "4");
+    // Then
+    assertEquals(0, code, err.toString());
+    String config = Files.readString(folder.resolve("adapters/tiny/adapter_config.json"));
+    assertTrue(config.contains("\"base_model_name_or_path\" : \"org/base\""), config);
+  }
+
+  @Test
   void nothingIsOverwrittenWithoutForce() throws IOException {
     // Given
     train();

@@ -15,6 +15,9 @@ import java.util.Optional;
  * whole. Blocks; any thread.
  */
 public final class BaseModelStore {
+  /** What the default model is called where it comes from; PEFT finds it by this name. */
+  public static final String DEFAULT_MODEL_ID = "HuggingFaceTB/SmolLM2-135M-Instruct";
+
   private static final long BACKOFF_MS = 1000;
 
   private final Path cache;

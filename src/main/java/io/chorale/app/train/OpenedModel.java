@@ -2,6 +2,7 @@ package io.chorale.app.train;
 
 import io.chorale.app.BaseModel;
 import io.chorale.app.UsageException;
+import io.chorale.app.store.BaseModelStore;
 import io.chorale.lora.LoraTarget;
 import io.chorale.lora.ModuleId;
 import io.chorale.model.BaseModelFiles;
@@ -96,11 +97,9 @@ record OpenedModel(Path path, BaseModelFiles files, BaseModel text) implements A
 
   /** What the trainer has to know. */
   TrainSetup.Over forTrainer(TrainOptions options) {
-    String name =
-        options.base().model().filter(m -> !Files.exists(Path.of(m))).orElse(files.spec().name());
     return new TrainSetup.Over(
         new RunFacts.BaseFacts(
-            name,
+            name(options.base()),
             files.fingerprint(),
             weights(files),
             files.chatTemplate().map(OpenedModel::sha256).orElse(""),
@@ -110,6 +109,15 @@ record OpenedModel(Path path, BaseModelFiles files, BaseModel text) implements A
         canaryPrompt(),
         files.spec().endTokenIds(),
         ids -> text.tokenizer().decode(ids, false));
+  }
+
+  /** As asked; else the hub id it came by; else what the file or the folder says. */
+  private String name(TrainOptions.Baseline base) {
+    if (base.name().isPresent()) {
+      return base.name().get();
+    }
+    String model = base.model().orElse(BaseModelStore.DEFAULT_MODEL_ID);
+    return Files.exists(Path.of(model)) ? files.spec().name() : model;
   }
 
   private int[] canaryPrompt() {

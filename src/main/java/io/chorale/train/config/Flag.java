@@ -35,6 +35,10 @@ public enum Flag {
   FORCE(FlagType.SWITCH, "false", "Replace the adapter and the run that are there."),
 
   MODEL(FlagType.TEXT, null, "The base, as for serve. Default: SmolLM2-135M-Instruct."),
+  BASE_NAME(
+      FlagType.TEXT,
+      null,
+      "What the adapter's files call the base, such as its hub id. Default: what --model names."),
   BASE_QUANTIZATION(
       FlagType.choice("as-is", "none", "nf4", "nf4-dq", "q4"),
       "as-is",
@@ -130,7 +134,7 @@ public enum Flag {
   public boolean shapesTheResult() {
     return switch (this) {
       case DATA, EVAL_DATA, MODEL, INIT_ADAPTER -> false; // held by their contents
-      case NAME, OUT, RUN_DIR, FORCE, RESUME, DRY_RUN -> false;
+      case NAME, BASE_NAME, OUT, RUN_DIR, FORCE, RESUME, DRY_RUN -> false;
       case SAVE_EVERY, SAVE_LIMIT, SAMPLES, PAGED, THREADS, MAX_MEMORY, FIT -> false;
       default -> true;
     };

@@ -43,10 +43,15 @@ public record TrainOptions(
   /**
    * What to train over.
    *
+   * @param name what the adapter's files call it; empty: what the model is
    * @param quantization as-is, none, nf4, nf4-dq or q4
    * @param initAdapter a PEFT folder to start from
    */
-  public record Baseline(Optional<String> model, String quantization, Optional<Path> initAdapter) {}
+  public record Baseline(
+      Optional<String> model,
+      Optional<String> name,
+      String quantization,
+      Optional<Path> initAdapter) {}
 
   /**
    * How often.
@@ -121,6 +126,7 @@ public record TrainOptions(
             values.on(Flag.PACKING)),
         new Baseline(
             values.some(Flag.MODEL),
+            values.some(Flag.BASE_NAME),
             values.text(Flag.BASE_QUANTIZATION),
             values.some(Flag.INIT_ADAPTER).map(Path::of)),
         adapter(values),
