@@ -4,6 +4,7 @@
   lm_eval.py general OUT_DIR                 (OUT_DIR: benchmarks/eval)
   lm_eval.py golden HF_FOLDER OUT_DIR [TASK...]  (OUT_DIR: src/test/resources/golden/lm-eval; 10 min on 2 cores)
   lm_eval.py client BASE_URL MODEL HF_FOLDER TASK_DIR TASK [LIMIT]   prints a line per document
+  lm_eval.py agree DOCUMENTS.jsonl[.gz] MODEL=CLIENT_LINES...        its decisions against those of ./chorale eval
 
 `general` takes the MMLU dev questions that the harness ships (tasks/mmlu/flan_cot_fewshot, MIT) out of
 its chain-of-thought prompts: question, four choices, answer; the one question with five choices is left
@@ -11,7 +12,8 @@ out, and the form feeds and line feeds that the file has in place of LaTeX's \\f
 `golden` runs the task files in OUT_DIR/tasks with the harness' own transformers model in float32 on the CPU
 and writes, per document and choice, the sha256 of context and continuation, the log-likelihood, and acc
 and acc_norm. Seeds are the harness' defaults (few-shot 1234). `client` points the harness'
-local-completions client at a running Chorale. Needs lm_eval[api]==0.4.13 beside requirements.txt.
+local-completions client at a running Chorale; `agree` counts acc and acc_norm of a document as two decisions.
+Needs lm_eval[api]==0.4.13 beside requirements.txt.
 """
 
 import gzip
@@ -133,6 +135,27 @@ def client(url: str, name: str, tokenizer: str, task_dir: Path, task: str, limit
         print(json.dumps(line(task, sample)))
 
 
+def agree(documents: str, sides: list):
+    with (gzip.open if documents.endswith(".gz") else open)(documents, "rt") as file:
+        ours = [json.loads(row) for row in file]
+    equal = decisions = 0
+    furthest = 0.0
+    for side in sides:
+        name, lines = side.split("=", 1)
+        theirs = [json.loads(row) for row in Path(lines).read_text().splitlines()]
+        own = {(d["task"], d["document"]): d for d in ours if d["candidate"] == name}
+        for one in theirs:
+            had = own[one["task"], str(one["doc"])]
+            furthest = max(furthest, *(abs(a - b) for a, b in zip(one["ll"], had["log_likelihoods"])))
+            for metric in ("acc", "acc_norm"):
+                decisions += 1
+                equal += one[metric] == had[metric]
+                if one[metric] != had[metric]:
+                    print(f"{name} {one['task']} {one['doc']} {metric}: {one[metric]} there, {had[metric]} here")
+        print(f"{name}: {len(theirs)} documents")
+    print(f"{equal} of {decisions} decisions equal, log-likelihoods at most {furthest:.1g} nats apart")
+
+
 if __name__ == "__main__":
     here_is_not_the_package()
     if version("lm_eval") != PINNED:
@@ -142,6 +165,8 @@ if __name__ == "__main__":
         general(Path(sys.argv[2]))
     elif sys.argv[1] == "golden":
         golden(sys.argv[2], Path(sys.argv[3]), sys.argv[4:])
+    elif sys.argv[1] == "agree":
+        agree(sys.argv[2], sys.argv[3:])
     else:
         limit = int(sys.argv[7]) if len(sys.argv) > 7 else None
         client(*sys.argv[2:5], Path(sys.argv[5]), sys.argv[6], limit)

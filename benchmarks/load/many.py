@@ -6,7 +6,8 @@
 
 One Chorale server; in each round first the first eight adapters in turn, then adapter k of all with weight 1/k^1.1.
 The adapters are copies of eight (rank 16, float16) under names of their own, so that each is read, prepared and seated for
-itself. Writes benchmarks/results/DATE-many-CPU.json and prints its table. Environment as for run.py.
+itself. Before that, the memory of a server with 1 and with 100 of them registered. With 1,000 the state folder grows by 10 GB
+until the server ends. Writes benchmarks/results/DATE-many-CPU.json after every round and prints its table. Environment as for run.py.
 """
 import argparse
 import datetime
@@ -15,19 +16,21 @@ import os
 import pathlib
 import random
 import shutil
+import signal
 import statistics
 import struct
 import sys
-import time
 
 import adapters
 import fetch
 import machine
 from client import Request, chat_prompt, measure
-from run import PROMPT_WORDS, REPOSITORY, ZIPF_EXPONENT, prepare, say, spread
+from run import PROMPT_WORDS, REPOSITORY, ZIPF_EXPONENT, numbers, prepare, say, spread
 from servers import SLOTS, Chorale
 
 RESIDENT = 8
+MEMORY_REQUESTS = 64  # of a server whose memory alone is asked
+LATE_MS = 20  # a stream may wait this much longer than for its longest step without cold adapters
 
 
 def halve(source, target):
@@ -77,6 +80,20 @@ class Many(Chorale):
         return round(int(status.split("VmRSS:")[1].split()[0]) / 1024, 1)
 
 
+def memory_of(setup, count):
+    """Resident memory with so many registered adapters, when ready and after requests for each in turn."""
+    root = make_many(setup.adapters, count)
+    shutil.rmtree(setup.work / "state", ignore_errors=True)
+    with Many(setup, root, setup.work / "many.log") as server:
+        ready = server.rss_mib()
+        requests = [Request(chat_prompt(f"memory/{i}", PROMPT_WORDS), i % count, 16) for i in range(MEMORY_REQUESTS)]
+        done = measure(server, requests, SLOTS, 150.0)
+        seen = {"adapters": count, "ready_s": server.ready_s, "rss_ready_mib": ready, "rss_after_mib": server.rss_mib(),
+                "requests": done["answers"], "errors": done["errors"]}
+    say(f"{count} adapters registered: ready after {seen['ready_s']} s, RSS {ready} MiB, after {done['answers']} requests {seen['rss_after_mib']} MiB")
+    return seen
+
+
 def requests_of(mix, round_number, options):
     key = f"{mix}/{round_number}"
     if mix == "eight":
@@ -87,12 +104,12 @@ def requests_of(mix, round_number, options):
     return [Request(chat_prompt(f"{key}/{i}", PROMPT_WORDS), adapter, options.max_tokens) for i, adapter in enumerate(chosen)]
 
 
-def run(setup, options):
+def run(setup, options, save):
+    memory = [memory_of(setup, count) for count in options.memory]
     root = make_many(setup.adapters, options.adapters)
     shutil.rmtree(setup.work / "state", ignore_errors=True)
-    begun = time.monotonic()
     with Many(setup, root, setup.work / "many.log") as server:
-        seen = {"ready_s": round(time.monotonic() - begun, 2), "rss_ready_mib": server.rss_mib(), "facts": server.facts(),
+        seen = {"memory": memory, "ready_s": server.ready_s, "rss_ready_mib": server.rss_mib(), "facts": server.facts(),
                 "runs": {"eight": [], "zipf": []}}
         say(f"{options.adapters} adapters registered and ready after {seen['ready_s']} s, RSS {seen['rss_ready_mib']} MiB")
         measure(server, requests_of("eight", "warm-up", options)[:2 * SLOTS], SLOTS, options.point_limit_s)
@@ -105,20 +122,23 @@ def run(setup, options):
                 seen["runs"][mix].append(done)
                 say(f"round {round_number + 1} {mix}: {done['output_tokens_per_s']} tok/s, worst gap {done['gap_max_ms']} ms, "
                     f"{done['adapters_asked']} adapters, {done['errors']} errors")
-        seen["rss_end_mib"], seen["peak_rss_mib"] = server.rss_mib(), server.peak_rss_mib()
-    return seen
+            seen["rss_end_mib"], seen["peak_rss_mib"] = server.rss_mib(), server.peak_rss_mib()
+            save(seen)
 
 
 def results(setup, seen, options, started):
     rates = {mix: [one["output_tokens_per_s"] for one in runs] for mix, runs in seen["runs"].items()}
+    worst = {mix: [one["gap_max_ms"] for one in runs] for mix, runs in seen["runs"].items()}
+    later = [round(a - b, 2) for a, b in zip(worst["zipf"], worst["eight"]) if a is not None and b is not None]
     return {"schema": 1, "date": started.date().isoformat(), "started": started.isoformat(timespec="seconds"),
-            "rounds": options.rounds, "machine": machine.describe(),
+            "rounds": len(seen["runs"]["zipf"]), "machine": machine.describe(),
             "versions": {"chorale": machine.commit(REPOSITORY), "java": machine.java_version()},
             "model": {"file": setup.model.name, "sha256": fetch.sha256(setup.model)},
             "load": {"adapters": options.adapters, "adapter_rank": adapters.RANK, "adapter_type": "float16", "concurrency": SLOTS,
                      "requests": options.requests, "max_tokens": options.max_tokens, "zipf_exponent": ZIPF_EXPONENT,
                      "prompt_words": PROMPT_WORDS, "threads": setup.threads},
-            "ratio": spread([round(a / b, 3) for a, b in zip(rates["zipf"], rates["eight"]) if b]), **seen}
+            "ratio": spread([round(a / b, 3) for a, b in zip(rates["zipf"], rates["eight"]) if b]),
+            "worst_gap_over_eight_ms": spread(later), **seen}
 
 
 def markdown(found):
@@ -130,6 +150,15 @@ def markdown(found):
                   for key in ("output_tokens_per_s", "ttft_p50_ms", "ttft_p99_ms", "gap_p50_ms", "gap_p99_ms", "gap_max_ms")}
         rate, first, late, *gaps = middle.values()
         lines.append(f"| {words} | {rate:.0f} | {first:.0f} / {late:.0f} | " + " / ".join(f"{gap:.0f}" for gap in gaps) + " |")
+    lines += ["", "| registered | ready after s | RSS when ready, MiB | after requests, MiB |", "|---|---|---|---|"]
+    own = {"adapters": found["load"]["adapters"], "ready_s": found["ready_s"], "rss_ready_mib": found["rss_ready_mib"],
+           "rss_after_mib": found["rss_end_mib"]}
+    for one in [*found["memory"], own]:
+        lines.append(f"| {one['adapters']} | {one['ready_s']:.1f} | {one['rss_ready_mib']:.0f} | {one['rss_after_mib']:.0f} |")
+    later = found["worst_gap_over_eight_ms"]
+    if later:
+        lines += ["", f"Worst gap of any stream with cold adapters over the worst without, same round: median {later['median']:.1f} ms, "
+                  f"highest {later['max']:.1f} ms (aim: at most {LATE_MS} ms)."]
     lines += ["", f"Ratio {found['ratio']['median']:.2f} [{found['ratio']['min']:.2f}..{found['ratio']['max']:.2f}]. Ready after "
               f"{found['ready_s']:.1f} s; RSS then {found['rss_ready_mib']:.0f} MiB, peak {found['peak_rss_mib']:.0f} MiB."]
     return "\n".join(lines)
@@ -141,6 +170,7 @@ def read_options():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--requests", type=int, default=96, help="a round and mix; default %(default)s")
     parser.add_argument("--max-tokens", type=int, default=64)
+    parser.add_argument("--memory", type=numbers, default=[1, 100], help="registered adapters whose memory is measured too, such as 1,100")
     parser.add_argument("--point-limit-s", type=float, default=150.0)
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--model", type=pathlib.Path)
@@ -153,10 +183,16 @@ def read_options():
 
 def main():
     options, started = read_options(), datetime.datetime.now().astimezone()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))  # so that no server outlives this program
     setup = prepare(options, with_llama=False)
     out = options.out or REPOSITORY / "benchmarks" / "results" / f"{started.date().isoformat()}-many-{machine.slug(machine.describe())}.json"
-    found = results(setup, run(setup, options), options, started)
-    out.write_text(json.dumps(found, indent=1) + "\n")
+    out.parent.mkdir(parents=True, exist_ok=True)
+
+    def save(seen):
+        out.write_text(json.dumps(results(setup, seen, options, started), indent=1) + "\n")
+
+    run(setup, options, save)
+    found = json.loads(out.read_text())
     say(f"results are in {out}")
     print(markdown(found))
 

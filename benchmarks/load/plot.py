@@ -1,7 +1,7 @@
-"""A results file of run.py as one SVG: output tokens per second, a pair of bars for every load, whiskers lowest to highest."""
+"""A results file of run.py as one SVG: output tokens per second, a bar for every load and server, whiskers lowest to highest."""
 from xml.sax.saxutils import escape
 
-SERIES = (("chorale", "Chorale", "#0072b2"), ("llama.cpp", "llama.cpp", "#b0b0b0"))
+SERIES = (("chorale", "Chorale", "#0072b2"), ("llama.cpp", "llama.cpp", "#b0b0b0"), ("vllm", "vLLM", "#d9a441"))
 WORDS = {"base": "no adapter", "one": "one adapter", "distinct": "8 adapters in turn", "zipf": "8 adapters, skewed"}
 WIDTH, LEFT, RIGHT, TOP, BOTTOM = 760, 215, 70, 58, 56
 BAR, GROUP_GAP = 15, 14
@@ -36,9 +36,9 @@ def bar(x_of, y, rate, colour):
     return [*parts, text(high + 5, middle + 4, f"{value:.0f}" if value >= 100 else f"{value:.1f}", size=11)]
 
 
-def legend(y):
+def legend(y, series):
     parts, x = [], LEFT
-    for _, label, colour in SERIES:
+    for _, label, colour in series:
         parts += [box(x, y - 10, 12, 12, colour), text(x + 17, y, label)]
         x += 100
     return parts
@@ -46,8 +46,9 @@ def legend(y):
 
 def svg(found):
     points = [entry for entry in found["points"] if entry["kind"] == "decode"]
-    highest = max(1.0, *(entry["servers"][name][entry["rate"]]["max"] for entry in points for name, _, _ in SERIES))
-    pitch = 2 * BAR + GROUP_GAP
+    series = [one for one in SERIES if one[0] in found["servers"]]
+    highest = max(1.0, *(entry["servers"][name][entry["rate"]]["max"] for entry in points for name, _, _ in series))
+    pitch = len(series) * BAR + GROUP_GAP
     floor = TOP + pitch * len(points)
     height = floor + BOTTOM
 
@@ -56,7 +57,7 @@ def svg(found):
 
     host = found["machine"]
     parts = [box(0, 0, WIDTH, height, "#ffffff"),
-             text(16, 24, "Output tokens per second of all clients, higher is better", size=15, weight="bold"), *legend(46)]
+             text(16, 24, "Output tokens per second of all clients, higher is better", size=15, weight="bold"), *legend(46, series)]
     tick, step = 0, step_of(highest)
     while tick <= highest:
         parts += [line(x_of(tick), TOP, x_of(tick), floor, FAINT), text(x_of(tick), floor + 16, str(tick), "middle", 11)]
@@ -65,7 +66,7 @@ def svg(found):
         y = TOP + pitch * index + GROUP_GAP / 2
         clients = f"{entry['concurrency']} client{'s' if entry['concurrency'] > 1 else ''}"
         parts.append(text(LEFT - 10, y + BAR + 4, f"{clients}, {WORDS[entry['mix']]}", "end"))
-        for offset, (name, _, colour) in enumerate(SERIES):
+        for offset, (name, _, colour) in enumerate(series):
             parts += bar(x_of, y + offset * BAR, entry["servers"][name][entry["rate"]], colour)
     parts.append(text(16, height - 12, f"{host['cpu']}, {host['usable_processors']} processors; {found['model']['file']}; {found['date']}; "
                       f"median, whiskers lowest to highest of {found['rounds']} rounds", size=11))

@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
-"""Chorale and llama.cpp's server under the same load, in turn, on this machine; method: benchmarks/README.md.
+"""Chorale, llama.cpp's server and, if given, vLLM under the same load, in turn, on this machine; method: benchmarks/README.md.
 
   python3 benchmarks/load/run.py --quick     3 rounds, concurrency 1 and 16, base and eight adapters: 5 to 8 minutes
   python3 benchmarks/load/run.py             5 rounds, concurrency 1, 8 and 16, four mixes: about an hour
 
 Writes benchmarks/results/DATE-load-CPU[-quick].json after every round and prints its table at the end.
 Environment: CHORALE_BENCH_CACHE (default ~/.cache/chorale/bench: adapters, llama.cpp's build, logs), LLAMA_SERVER (one
-that is built already), CHORALE_SERVE (command that is given `serve` and options; default the launcher `chorale`).
+that is built already), CHORALE_SERVE (command that is given `serve` and options; default the launcher `chorale`),
+VLLM_PYTHON (a Python that has vLLM) with VLLM_MODEL (the base as a Hugging Face folder): without it vLLM is left out, and the
+result says so.
 Needs Python 3.9 or newer and nothing else; the first run also pip, cmake and a C++ compiler.
 """
 import argparse
@@ -28,7 +30,7 @@ import fetch
 import machine
 import table
 from client import Request, chat_prompt, measure, token_prompt
-from servers import SLOT_TOKENS, SLOTS, Chorale, LlamaCpp, launcher
+from servers import SLOT_TOKENS, SLOTS, Chorale, LlamaCpp, Vllm, given_vllm, launcher
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 MIXES = ("base", "one", "distinct", "zipf")
@@ -37,7 +39,6 @@ PROMPT_WORDS = 88  # about 128 SmolLM2 tokens with the chat template
 PREFILL_TOKENS = 512
 WARMUP_TOKENS = 32
 BUSY_LIMIT = 0.15  # of all processors, in a moment when nothing of ours runs
-SERVERS = (Chorale, LlamaCpp)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,7 +104,8 @@ def visit(kind, setup, round_number, plan, options):
         say(f"WARNING: other programs keep the processors {busy:.0%} busy; this round is suspect")
     shutil.rmtree(setup.work / "state", ignore_errors=True)
     with kind(setup, setup.work / f"{kind.name}.log") as server:
-        seen = {"facts": server.facts(), "busy_before": busy, "runs": []}
+        seen = {"facts": server.facts(), "busy_before": busy, "ready_s": server.ready_s, "runs": []}
+        say(f"round {round_number + 1} {kind.name}: ready after {server.ready_s} s")
         if round_number == 0:
             seen["logprobs"] = agreement.probe(server)
         warm_up(server, options)
@@ -123,20 +125,26 @@ def spread(values):
     return {"median": round(statistics.median(values), 3), "min": min(values), "max": max(values)} if values else None
 
 
+def rate_ratio(ours, theirs, rate):
+    return spread([round(a[rate] / b[rate], 3) for a, b in zip(ours, theirs) if b[rate]])
+
+
 def summary(visits, plan):
-    """Every run, and medians over the rounds; ratios are of one round's two neighbours, Chorale over llama.cpp."""
+    """Every run, and medians over the rounds; ratios are of one round, Chorale over another server."""
     result = []
     for index, point in enumerate(plan):
         rate = "prompt_tokens_per_s" if point.kind == "prefill" else "output_tokens_per_s"
         entry = {**dataclasses.asdict(point), "rate": rate, "servers": {}}
-        for kind in SERVERS:
-            runs = [seen["runs"][index] for seen in visits[kind.name]]
+        for name, seen_by in visits.items():
+            runs = [seen["runs"][index] for seen in seen_by]
             keys = [rate, "ttft_p50_ms", "ttft_p99_ms", "gap_p50_ms", "gap_p99_ms", "gap_max_ms"]
-            entry["servers"][kind.name] = {"errors": sum(run["errors"] for run in runs),
-                                           "cut": sum(run["cut_by_time_limit"] for run in runs),
-                                           **{key: spread([run[key] for run in runs]) for key in keys}, "runs": runs}
-        ours, theirs = (entry["servers"][kind.name]["runs"] for kind in SERVERS)
-        entry["ratio"] = spread([round(a[rate] / b[rate], 3) for a, b in zip(ours, theirs) if b[rate]])
+            entry["servers"][name] = {"errors": sum(run["errors"] for run in runs),
+                                      "cut": sum(run["cut_by_time_limit"] for run in runs),
+                                      **{key: spread([run[key] for run in runs]) for key in keys}, "runs": runs}
+        runs = {name: side["runs"] for name, side in entry["servers"].items()}
+        entry["ratio"] = rate_ratio(runs[Chorale.name], runs[LlamaCpp.name], rate)
+        if Vllm.name in runs:
+            entry["ratio_vllm"] = rate_ratio(runs[Chorale.name], runs[Vllm.name], rate)
         result.append(entry)
     return result
 
@@ -152,8 +160,12 @@ def results(setup, visits, plan, options, started):
                      "adapter_rank": adapters.RANK, "threads": setup.threads, "point_limit_s": options.point_limit_s,
                      "llama_slots": SLOTS, "llama_slot_tokens": SLOT_TOKENS},
             "servers": {name: seen["facts"] for name, seen in first.items()},
-            "agreement": agreement.compare(*(first[kind.name]["logprobs"] for kind in SERVERS)),
+            "left_out": [] if Vllm.name in visits else [f"{Vllm.name}: VLLM_PYTHON is not set"],
+            "agreement": agreement.compare(first[Chorale.name]["logprobs"], first[LlamaCpp.name]["logprobs"]),
+            **({"agreement_vllm": agreement.compare(first[Chorale.name]["logprobs"], first[Vllm.name]["logprobs"])}
+               if Vllm.name in first else {}),
             "busy_before": {name: [v["busy_before"] for v in seen] for name, seen in visits.items()},
+            "ready_s": {name: [v["ready_s"] for v in seen] for name, seen in visits.items()},
             "peak_rss_mib": {name: {**spread([v["peak_rss_mib"] for v in seen]), "runs": [v["peak_rss_mib"] for v in seen]}
                              for name, seen in visits.items()},
             "points": summary(visits, plan)}
@@ -211,13 +223,14 @@ def main():
     out = options.out or REPOSITORY / "benchmarks" / "results" / (
         f"{started.date().isoformat()}-load-{machine.slug(machine.describe())}{suffix}.json")
     out.parent.mkdir(parents=True, exist_ok=True)
-    visits = {kind.name: [] for kind in SERVERS}
+    servers = [Chorale, LlamaCpp] + ([Vllm] if given_vllm() else [])
+    visits = {kind.name: [] for kind in servers}
     for round_number in range(options.rounds):
-        for kind in SERVERS:
+        for kind in servers:
             visits[kind.name].append(visit(kind, setup, round_number, plan, options))
         found = results(setup, visits, plan, options, started)
         if round_number == 0:
-            say(f"agreement of the servers' log-probabilities: {found['agreement']}")
+            say(f"agreement of the servers' log-probabilities: {found['agreement']} {found.get('agreement_vllm', '')}")
         out.write_text(json.dumps(found, indent=1) + "\n")
     say(f"results are in {out}")
     print(table.markdown(found))

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """What speculation gains and costs over HTTP: one server, the same prompts with "speculative" false, absent and true, in turn.
 
-  python3 benchmarks/load/speculation.py             5 rounds, 1, 4 and 16 streams, four kinds of prompt: about 20 minutes
-  python3 benchmarks/load/speculation.py --quick     2 rounds
+  python3 benchmarks/load/speculation.py                                       3 rounds, 1, 4 and 16 streams, four kinds of prompt
+  python3 benchmarks/load/speculation.py --rounds 1 --kinds code --streams 1   one point
 
-Writes benchmarks/results/DATE-speculation-CPU[-quick].json after every round and prints a table at the end: tokens per second
+Writes benchmarks/results/DATE-speculation-CPU.json after every round and prints a table at the end: tokens per second
 over those without speculation in the same round, the median of the rounds, and how many guesses were right. Answers stop at
 their end token; greedy, so the three must be the same text, and a difference is an error. Environment as in run.py
 (CHORALE_SERVE, CHORALE_BENCH_CACHE), and CHORALE_MODEL.
@@ -17,18 +17,21 @@ import os
 import pathlib
 import random
 import re
+import signal
 import statistics
+import sys
 import tempfile
 import time
 
 import machine
 from client import open_stream
+from run import numbers, say
 from servers import HOST, Server, launcher
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 MODES = {"off": False, "default": None, "always": True}
 STREAMS = (1, 4, 16)
-MAX_TOKENS = 192
+MAX_TOKENS = 128
 CODE = (REPOSITORY / "benchmarks/load/table.py").read_text().splitlines()
 PROSE = (REPOSITORY / "docs/architecture.md").read_text().split("\n\n")
 QUESTIONS = """Why is the sky blue, and why are sunsets red?|Tell me a story about a fox who wants to learn to swim.
@@ -93,9 +96,9 @@ def point(server, model, texts, speculative):
                                      "drafted": now[0] - drafted, "accepted": now[1] - accepted}
 
 
-def run_round(server, model, number, kinds, points):
-    for kind in kinds:
-        for streams in STREAMS:
+def run_round(server, model, number, options, points):
+    for kind in options.kinds.split(","):
+        for streams in options.streams:
             texts = [prompt(kind, 1000 * number + 31 * streams + i) for i in range(streams)]
             order = list(MODES)
             random.Random(number).shuffle(order)
@@ -105,6 +108,8 @@ def run_round(server, model, number, kinds, points):
                 said[mode], measured[mode] = point(server, model, texts, MODES[mode])
             measured["same_text"] = said["off"] == said["default"] == said["always"]
             points.append(measured)
+            say(f"round {number + 1} {kind}, {streams} streams: " + ", ".join(f"{mode} {measured[mode]['tokens_per_s']}" for mode in MODES)
+                + f" tok/s, same text: {measured['same_text']}")
 
 
 def print_table(points):
@@ -122,22 +127,29 @@ def print_table(points):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--kinds", default="copy,summary,code,chat")
+    parser.add_argument("--streams", type=numbers, default=list(STREAMS), help="such as 1,16")
+    parser.add_argument("--out", type=pathlib.Path)
     parser.add_argument("--option", action="append", default=[], help="one more argument of serve, such as --option=--speculative-ngram=3")
     args = parser.parse_args()
     facts = machine.describe()
-    name = f"{datetime.date.today()}-speculation-{machine.slug(facts)}{'-quick' if args.quick else ''}.json"
-    target, points = REPOSITORY / "benchmarks/results" / name, []
+    name = f"{datetime.date.today()}-speculation-{machine.slug(facts)}.json"
+    target, points = args.out or REPOSITORY / "benchmarks/results" / name, []
+    target.parent.mkdir(parents=True, exist_ok=True)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))  # so that no server outlives this program
     with tempfile.TemporaryDirectory() as folder, ChoraleAlone(folder, folder + "/log", args.option) as server:
         model = json.loads(server.get("/health")[1])["model"]
-        for number in range(2 if args.quick else 5):
-            run_round(server, model, number, args.kinds.split(","), points)
-            target.write_text(json.dumps({"machine": facts, "chorale": machine.commit(REPOSITORY), "server": server.facts(), "points": points}, indent=1) + "\n")
+        for number in range(args.rounds):
+            run_round(server, model, number, args, points)
+            target.write_text(json.dumps({"schema": 1, "date": str(datetime.date.today()), "machine": facts, "chorale": machine.commit(REPOSITORY), "server": server.facts(), "points": points}, indent=1) + "\n")
     print_table(points)
     if not all(p["same_text"] for p in points):
         raise SystemExit("speculation changed an answer")
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except RuntimeError as failure:
+        sys.exit(f"speculation.py: {failure}")

@@ -10,11 +10,12 @@ import argparse
 import json
 import pathlib
 import re
+import statistics
 import sys
 
 import plot
 
-OURS, THEIRS = "chorale", "llama.cpp"
+OURS, THEIRS, THIRD = "chorale", "llama.cpp", "vllm"
 BEGIN, END = "<!-- load-table -->", "<!-- /load-table -->"
 MIX_WORDS = {"base": "none", "one": "one for all", "distinct": "8 in turn", "zipf": "8, skewed"}
 
@@ -35,25 +36,44 @@ def pair_cell(entry, server, first, second):
     return "-" if one is None else f"{number(one['median'])} / {number(two['median'])}"
 
 
-def ratio_cell(entry):
-    return f"{entry['ratio']['median']:.2f}" if entry["ratio"] else "-"
+def ratio_cell(entry, key="ratio"):
+    return f"{entry[key]['median']:.2f}" if entry.get(key) else "-"
 
 
-def decode_table(points):
-    lines = ["| clients | adapters | tok/s Chorale | tok/s llama.cpp | ratio | first token ms, Chorale | llama.cpp | gap ms, Chorale | llama.cpp |",
-             "|---|---|---|---|---|---|---|---|---|"]
+def others(found):
+    """(server, its name, the key of Chorale's ratio to it); vLLM where it was measured."""
+    return [(THEIRS, "llama.cpp", "ratio")] + ([(THIRD, "vLLM", "ratio_vllm")] if THIRD in found["servers"] else [])
+
+
+def decode_table(found, points):
+    peers = others(found)
+    heads = ["clients", "adapters", "tok/s Chorale"]
+    for _, name, _ in peers:
+        heads += [f"tok/s {name}", "ratio"]
+    sides = [(OURS, "Chorale"), *((server, name) for server, name, _ in peers)]
+    heads += [("first token ms, " if i == 0 else "") + name for i, (_, name) in enumerate(sides)]
+    heads += [("gap ms, " if i == 0 else "") + name for i, (_, name) in enumerate(sides)]
+    lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
     for entry in points:
-        cells = [str(entry["concurrency"]), MIX_WORDS[entry["mix"]], rate_cell(entry, OURS), rate_cell(entry, THEIRS), ratio_cell(entry)]
-        cells += [pair_cell(entry, server, "ttft_p50_ms", "ttft_p99_ms") for server in (OURS, THEIRS)]
-        cells += [pair_cell(entry, server, "gap_p50_ms", "gap_p99_ms") for server in (OURS, THEIRS)]
+        cells = [str(entry["concurrency"]), MIX_WORDS[entry["mix"]], rate_cell(entry, OURS)]
+        for server, _, key in peers:
+            cells += [rate_cell(entry, server), ratio_cell(entry, key)]
+        cells += [pair_cell(entry, server, "ttft_p50_ms", "ttft_p99_ms") for server, _ in sides]
+        cells += [pair_cell(entry, server, "gap_p50_ms", "gap_p99_ms") for server, _ in sides]
         lines.append("| " + " | ".join(cells) + " |")
     return lines
 
 
 def prefill_lines(found):
     return [f"Prompt of {found['load']['prefill_tokens']} tokens, one client, adapters {MIX_WORDS[entry['mix']]}: "
-            f"{rate_cell(entry, OURS)} prompt tok/s, llama.cpp {rate_cell(entry, THEIRS)}, ratio {ratio_cell(entry)}."
+            f"{rate_cell(entry, OURS)} prompt tok/s"
+            + "".join(f", {name} {rate_cell(entry, server)}, ratio {ratio_cell(entry, key)}" for server, name, key in others(found)) + "."
             for entry in found["points"] if entry["kind"] == "prefill"]
+
+
+def vllm_words(found):
+    side = found["servers"].get(THIRD)
+    return f", vLLM {side['version']} (compiled, {side['dtype']})" if side else ""
 
 
 def machine_line(found):
@@ -61,7 +81,7 @@ def machine_line(found):
     return (f"{host['cpu']} (family {host['cpu_family']}, model {host['cpu_model']}; {', '.join(host['flags'])}), "
             f"{host['usable_processors']} processors, {host['memory_gib']} GiB; {found['date']}, profile {found['profile']}, "
             f"{found['rounds']} rounds. Chorale {versions['chorale']} (kernels {found['servers'][OURS].get('kernels')}), "
-            f"{versions['llama.cpp']}; {found['model']['file']}, {found['load']['threads']} threads each, client on the same machine.")
+            f"{versions['llama.cpp']}{vllm_words(found)}; {found['model']['file']}, {found['load']['threads']} threads each, client on the same machine.")
 
 
 def prompt_tokens(entry):
@@ -73,13 +93,18 @@ def markdown(found):
     decode = [entry for entry in found["points"] if entry["kind"] == "decode"]
     lines = [machine_line(found), ""]
     if decode:
-        lines += [*decode_table(decode), "",
+        lines += [*decode_table(found, decode), "",
                   f"Prompts of about {prompt_tokens(decode[0]):.0f} tokens, {decode[0]['max_tokens']} output tokens, greedy, streamed. tok/s: output tokens of all clients, "
                   "median [lowest..highest] of the rounds. First token and gap between chunks: p50 / p99, median of the rounds."]
     lines += prefill_lines(found)
     rss = found["peak_rss_mib"]
-    lines.append(f"Peak memory (VmHWM): Chorale {number(rss[OURS]['median'])} MiB, llama.cpp {number(rss[THEIRS]['median'])} MiB, "
-                 f"{found['load']['adapters']} adapters loaded.")
+    memory = ", ".join(f"{name} {number(rss[server]['median'])} MiB" for server, name in
+                       [(OURS, "Chorale"), *((server, name) for server, name, _ in others(found))])
+    lines.append(f"Peak memory (VmHWM): {memory}, {found['load']['adapters']} adapters loaded.")
+    if found.get("ready_s"):
+        lines.append("Ready after: " + ", ".join(f"{name} {statistics.median(found['ready_s'][server]):.1f} s" for server, name in
+                                                 [(OURS, "Chorale"), *((server, name) for server, name, _ in others(found))]) + ".")
+    lines += [f"Left out: {why}." for why in found.get("left_out", [])]
     return "\n".join(lines)
 
 

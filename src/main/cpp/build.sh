@@ -38,5 +38,5 @@ done
 for job in $jobs; do wait "$job"; done
 # shellcheck disable=SC2086
 "$compiler" -shared -pthread -static-libstdc++ -static-libgcc ${CHORALE_CXXFLAGS:-} \
-  "$objects"/*.o -o "$library.new"
+  "$objects"/*.o -ldl -o "$library.new"
 mv "$library.new" "$library"

@@ -49,8 +49,7 @@ struct Buffer {  // grows, never shrinks, keeps nothing
 // A weight [rows, cols] in tiles of 16 rows, the last one padded with zeros. Per tile:
 //   Q4   blocks of 320 bytes: 4 x 64 bytes of codes, 16 half scales, 16 half mins; byte 4 r + i of
 //        group g holds row r's inputs 4 g + i (low nibble) and 16 + 4 g + i (high nibble)
-//   Q8   blocks of 512 bytes: 8 groups of 64, byte 4 r + i is row r's input 4 g + i; then 16 half
-//        scales a block
+//   Q8   blocks of 544 bytes: 8 groups of 64, byte 4 r + i is row r's input 4 g + i; 16 half scales
 //   NF4  blocks of 576 bytes: 8 x 16 words, nibble j of word r is row r's input 8 c + j; 16 floats
 //   NF4_I8  blocks of 576 bytes: twice Q4's 4 x 64 bytes of codes, 16 floats; multiplied with the
 //        codebook rounded to int8

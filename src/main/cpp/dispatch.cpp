@@ -1,5 +1,5 @@
 // Which instruction set this machine runs.
-#include "chorale.h"
+#include "train.h"
 
 namespace chorale {
 
@@ -27,6 +27,22 @@ const Kernels* kernelsOf(int path) {
 #endif
     case SCALAR:
       return &scalarKernels;
+    default:
+      return nullptr;
+  }
+}
+
+const TrainKernels* trainKernelsOf(int path) {
+  if (path > bestPath()) return nullptr;
+  switch (path) {
+#if defined(__x86_64__)
+    case AVX512:
+      return &avx512TrainKernels;
+    case AVX2:
+      return &avx2TrainKernels;
+#endif
+    case SCALAR:
+      return &scalarTrainKernels;
     default:
       return nullptr;
   }

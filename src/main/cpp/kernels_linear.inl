@@ -59,10 +59,9 @@ template <int N>
 INLINE void q8Rows(const TileArgs& t, const int* rows, float* out) {
   const Activations& in = *t.in;
   const uint8_t* p = t.weight->tile(t.tile);
-  const uint8_t* scales = p + size_t(in.blocks) * 512;
   F acc[N];
   UNROLL for (int m = 0; m < N; m++) acc[m] = set1(0);
-  for (int b = 0; b < in.blocks; b++, p += 512, scales += 32) {
+  for (int b = 0; b < in.blocks; b++, p += 544) {
     I dot[N];
     const int8_t* x[N];
     UNROLL for (int m = 0; m < N; m++) {
@@ -74,7 +73,7 @@ INLINE void q8Rows(const TileArgs& t, const int* rows, float* out) {
       UNROLL for (int m = 0; m < N; m++) dotCodes(dot[m], w, x[m] + 4 * g);
     }
     prefetchAhead(t, rows, b);
-    F scale = loadHalf(scales);
+    F scale = loadHalf(p + 512);
     UNROLL for (int m = 0; m < N; m++) {
       acc[m] = fma(codesFloat(dot[m]), mul(scale, set1(dotScale(in, rows[m], b))), acc[m]);
     }

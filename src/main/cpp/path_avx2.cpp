@@ -1,6 +1,6 @@
 // Everything from the standard library comes before the pragma: its inline functions are shared with
 // code that must run on machines without these instructions.
-#include "chorale.h"
+#include "train.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -14,6 +14,8 @@ namespace chorale {
 namespace avx2 {
 #include "kernels_linear.inl"
 #include "kernels_rows.inl"
+#include "kernels_train.inl"
+#include "kernels_sequences.inl"
 }  // namespace avx2
 }  // namespace chorale
 
@@ -21,5 +23,6 @@ namespace avx2 {
 
 namespace chorale {
 const Kernels avx2Kernels = avx2::TABLE;
+const TrainKernels avx2TrainKernels = avx2::TRAIN_TABLE;
 }
 #endif

@@ -149,6 +149,57 @@ INLINE void dotCodes(I& acc, const Bytes& w, const int8_t* x) {
   acc.b = _mm256_add_epi32(acc.b, signedDot(w.b, v));
 }
 
+// For the trainer.
+constexpr int GEMM_ROWS = 6, GEMM_LANES = 1;
+
+// To the nearest, ties to even; not a number stays one.
+INLINE __m128i eightBf16(__m256 x) {
+  __m256i bits = _mm256_castps_si256(x);
+  __m256i odd = _mm256_and_si256(_mm256_srli_epi32(bits, 16), _mm256_set1_epi32(1));
+  __m256i up = _mm256_add_epi32(_mm256_add_epi32(bits, _mm256_set1_epi32(0x7fff)), odd);
+  __m256i words = _mm256_srli_epi32(up, 16);
+  __m256i none = _mm256_castps_si256(_mm256_cmp_ps(x, x, _CMP_UNORD_Q));
+  words = _mm256_blendv_epi8(words, _mm256_set1_epi32(0x7fc0), none);
+  __m256i packed = _mm256_permute4x64_epi64(_mm256_packus_epi32(words, words), 0xd8);
+  return _mm256_castsi256_si128(packed);
+}
+INLINE void storeBf16(void* p, F x) {
+  __m128i* to = static_cast<__m128i*>(p);
+  _mm_storeu_si128(to, eightBf16(x.a));
+  _mm_storeu_si128(to + 1, eightBf16(x.b));
+}
+INLINE F bytesFloat(__m128i bytes) {
+  return {_mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(bytes)),
+          _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_srli_si128(bytes, 8)))};
+}
+// Sixteen bytes' halves as numbers.
+INLINE void loadNibbles(const uint8_t* p, F& low, F& high) {
+  __m128i w = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+  low = bytesFloat(_mm_and_si128(w, _mm_set1_epi8(15)));
+  high = bytesFloat(_mm_and_si128(_mm_srli_epi16(w, 4), _mm_set1_epi8(15)));
+}
+INLINE __m256 eightCodes(__m256i index, F book) {
+  __m256 low = _mm256_permutevar8x32_ps(book.a, index);
+  __m256 high = _mm256_permutevar8x32_ps(book.b, index);
+  return _mm256_blendv_ps(low, high, _mm256_castsi256_ps(_mm256_slli_epi32(index, 28)));
+}
+// Eight bytes' sixteen values, high halves first.
+INLINE F pairCodes(const uint8_t* p, F book) {
+  __m128i w = _mm_cvtepu8_epi16(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));
+  w = _mm_and_si128(_mm_or_si128(_mm_srli_epi16(w, 4), _mm_slli_epi16(w, 8)), _mm_set1_epi8(15));
+  return {eightCodes(_mm256_cvtepu8_epi32(w), book),
+          eightCodes(_mm256_cvtepu8_epi32(_mm_srli_si128(w, 8)), book)};
+}
+INLINE __m256 eightBelow(__m128i words, int limit) {
+  __m256i less = _mm256_cmpgt_epi32(_mm256_set1_epi32(limit), _mm256_cvtepu16_epi32(words));
+  return _mm256_and_ps(_mm256_castsi256_ps(less), _mm256_set1_ps(1));
+}
+// 1 where one of sixteen 16-bit numbers is below a limit, else 0.
+INLINE F below(const uint64_t* bits, int limit) {
+  const __m128i* words = reinterpret_cast<const __m128i*>(bits);
+  return {eightBelow(_mm_loadu_si128(words), limit), eightBelow(_mm_loadu_si128(words + 1), limit)};
+}
+
 #undef BOTH
 
 }  // namespace avx2

@@ -103,5 +103,36 @@ INLINE void dotCodes(I& acc, const Bytes& w, const int8_t* x) {
 }
 INLINE F codesFloat(const I& acc) { return _mm512_cvtepi32_ps(acc); }
 
+// For the trainer.
+constexpr int GEMM_ROWS = 6, GEMM_LANES = 4;
+
+// To the nearest, ties to even; not a number stays one.
+INLINE void storeBf16(void* p, F x) {
+  __m512i bits = _mm512_castps_si512(x);
+  __m512i odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
+  __m512i up = _mm512_add_epi32(_mm512_add_epi32(bits, _mm512_set1_epi32(0x7fff)), odd);
+  __m512i words = _mm512_srli_epi32(up, 16);
+  words = _mm512_mask_mov_epi32(words, _mm512_cmp_ps_mask(x, x, _CMP_UNORD_Q), _mm512_set1_epi32(0x7fc0));
+  _mm256_storeu_si256(static_cast<__m256i*>(p), _mm512_cvtepi32_epi16(words));
+}
+INLINE F bytesFloat(__m128i bytes) { return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(bytes)); }
+// Sixteen bytes' halves as numbers.
+INLINE void loadNibbles(const uint8_t* p, F& low, F& high) {
+  __m128i w = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+  low = bytesFloat(_mm_and_si128(w, _mm_set1_epi8(15)));
+  high = bytesFloat(_mm_and_si128(_mm_srli_epi16(w, 4), _mm_set1_epi8(15)));
+}
+// Eight bytes' sixteen values, high halves first.
+INLINE F pairCodes(const uint8_t* p, F book) {
+  __m128i w = _mm_cvtepu8_epi16(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));
+  w = _mm_and_si128(_mm_or_si128(_mm_srli_epi16(w, 4), _mm_slli_epi16(w, 8)), _mm_set1_epi8(15));
+  return _mm512_permutexvar_ps(_mm512_cvtepu8_epi32(w), book);
+}
+// 1 where one of sixteen 16-bit numbers is below a limit, else 0.
+INLINE F below(const uint64_t* bits, int limit) {
+  __m512i words = _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(bits)));
+  return _mm512_maskz_mov_ps(_mm512_cmplt_epi32_mask(words, _mm512_set1_epi32(limit)), _mm512_set1_ps(1));
+}
+
 }  // namespace avx512
 }  // namespace chorale

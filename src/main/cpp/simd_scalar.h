@@ -174,6 +174,39 @@ INLINE void dotCodes(I& acc, const Bytes& w, const int8_t* x) {
 }
 INLINE F codesFloat(const I& acc) { return dotFloat(acc); }
 
+// For the trainer.
+constexpr int GEMM_ROWS = 4, GEMM_LANES = 1;
+
+// To the nearest, ties to even; not a number stays one.
+INLINE void storeBf16(void* p, F a) {
+  uint16_t h[16];
+  LANES {
+    uint32_t bits;
+    memcpy(&bits, &a.v[i], 4);
+    h[i] = a.v[i] != a.v[i] ? 0x7fc0 : uint16_t((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+  }
+  memcpy(p, h, 32);
+}
+// Sixteen bytes' halves as numbers.
+INLINE void loadNibbles(const uint8_t* p, F& low, F& high) {
+  LANES {
+    low.v[i] = float(p[i] & 15);
+    high.v[i] = float(p[i] >> 4);
+  }
+}
+// Eight bytes' sixteen values, high halves first.
+INLINE F pairCodes(const uint8_t* p, F book) {
+  F r;
+  LANES r.v[i] = book.v[i % 2 == 0 ? p[i / 2] >> 4 : p[i / 2] & 15];
+  return r;
+}
+// 1 where one of sixteen 16-bit numbers is below a limit, else 0.
+INLINE F below(const uint64_t* bits, int limit) {
+  F r;
+  LANES r.v[i] = int(bits[i / 4] >> (16 * (i % 4)) & 0xffff) < limit ? 1 : 0;
+  return r;
+}
+
 #undef LANES
 
 }  // namespace scalar

@@ -8,7 +8,7 @@ namespace chorale {
 namespace {
 
 constexpr int GGML_Q4_0 = 2, GGML_Q4_1 = 3;
-constexpr size_t Q4_BYTES = 320, Q8_BYTES = 512, NF4_BYTES = 576;
+constexpr size_t Q4_BYTES = 320, Q8_BYTES = 544, NF4_BYTES = 576;
 
 // bitsandbytes' codebook (Dettmers et al. 2023, arXiv:2305.14314).
 const float NF4_CODE[16] = {-1.0f,        -0.6961928009986877f, -0.5250730514526367f,
@@ -79,7 +79,7 @@ Weight::Weight(int kind, int rows, int cols) : kind(kind), rows(rows), cols(cols
       break;
     case Q8:
       blocks = cols / BLOCK;
-      tileBytes = roundUp(blocks * (Q8_BYTES + 32), 64);
+      tileBytes = roundUp(blocks * Q8_BYTES, 64);
       break;
     case NF4:
     case NF4_I8:
@@ -104,7 +104,7 @@ void Weight::packGgml(int type, int from, int count, const uint8_t* in) {
         continue;
       }
       for (int k = 0; k < BLOCK; k++) t[b * Q8_BYTES + k / 4 * 64 + r * 4 + k % 4] = in[2 + k];
-      memcpy(t + blocks * Q8_BYTES + b * 32 + r * 2, in, 2);
+      memcpy(t + b * Q8_BYTES + 512 + r * 2, in, 2);
     }
   }
 }
@@ -159,8 +159,9 @@ void Weight::dequantizeRow(int row, float* out) const {
         break;
       }
       case Q8: {
-        int code = int8_t(t[k / 4 * 64 + r * 4 + k % 4]);
-        out[k] = float(code) * halfToFloat(read16(t + blocks * Q8_BYTES + k / BLOCK * 32 + r * 2));
+        const uint8_t* block = t + k / BLOCK * Q8_BYTES;
+        int code = int8_t(block[k % BLOCK / 4 * 64 + r * 4 + k % 4]);
+        out[k] = float(code) * halfToFloat(read16(block + 512 + 2 * r));
         break;
       }
       case NF4: {

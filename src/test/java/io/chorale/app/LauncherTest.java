@@ -50,8 +50,9 @@ class LauncherTest {
         "java",
         """
         if [ "$1" = -XshowSettings:properties ]; then
-          echo "    java.home = %s" >&2
-          echo "    java.specification.version = %s" >&2
+          echo "    java.home = %1$s" >&2
+          echo "    java.specification.version = %2$s" >&2
+          echo "    java.runtime.version = %2$s.0.1+2" >&2
           exit 0
         fi
         echo "java $*"
@@ -118,18 +119,33 @@ class LauncherTest {
     assertTrue(java.contains(" -Dorg.bytedeco.javacpp.maxPhysicalBytes=0 "), java);
     assertTrue(java.contains(" -Dorg.bytedeco.javacpp.maxBytes=0 "), java);
     assertTrue(java.contains(" -Xmx1g "), java);
-    assertFalse(java.contains("--enable-native-access"), java);
     assertTrue(java.endsWith("quarkus-run.jar serve --model a b"), java);
   }
 
   @Test
-  void newerJavaIsToldThatNativeAccessIsMeant() throws Exception {
+  void firstServerLeavesItsClassesForLaterStartsOfTheSameJavaAndBuild() throws Exception {
     // Given
-    fakeJava("25");
+    Path app = repository.resolve("target/quarkus-app");
+    Path archive = app.resolve("classes-17.0.1+2.jsa");
+    Run train = launch("train");
+    Run first = launch("serve");
     // When
-    Run run = launch("serve");
+    Files.write(archive, new byte[7 << 20]);
+    Run afterFailure = launch("serve");
+    Files.write(archive, new byte[17 << 20]);
+    Run second = launch("train");
+    fakeJava("25");
+    Run other = launch("serve");
+    Files.setLastModifiedTime(
+        repository.resolve("pom.xml"), FileTime.from(Instant.now().plusSeconds(5)));
+    launch("train");
     // Then
-    assertTrue(run.output().contains("--enable-native-access=ALL-UNNAMED"), run.output());
+    assertFalse(train.output().contains(".jsa"), train.output());
+    assertTrue(first.output().contains("-XX:ArchiveClassesAtExit=" + archive), first.output());
+    assertTrue(afterFailure.output().contains("AtExit=" + archive), afterFailure.output());
+    assertTrue(second.output().contains("-XX:SharedArchiveFile=" + archive), second.output());
+    assertTrue(other.output().contains("AtExit=" + app + "/classes-25.0.1+2.jsa"), other.output());
+    assertFalse(Files.exists(archive), "an archive of the build before");
   }
 
   @Test

@@ -27,8 +27,13 @@ public final class AdapterRoot {
 
   /** Copies a golden adapter to a path below the root. */
   public void copy(String adapter, String path) throws IOException {
+    copy(GOLDEN.resolve(adapter), path);
+  }
+
+  /** Copies an adapter's folder to a path below the root. */
+  void copy(Path source, String path) throws IOException {
     Path target = Files.createDirectories(folder.resolve(path));
-    try (Stream<Path> files = Files.list(GOLDEN.resolve(adapter))) {
+    try (Stream<Path> files = Files.list(source)) {
       for (Path file :
           files.filter(f -> f.getFileName().toString().startsWith("adapter")).toList()) {
         Files.copy(file, target.resolve(file.getFileName().toString()));
@@ -40,11 +45,18 @@ public final class AdapterRoot {
   public List<String> options(String... more) {
     List<String> all =
         List.of(
-            "--model", ServerProcess.TINY_MODEL.toString(),
-            "--adapter-root", folder.toString(),
-            "--state-dir", folder.resolveSibling("state").toString(),
-            "--kv-memory", "1MiB",
-            "--threads", "1");
-    return Stream.concat(all.stream(), Stream.of(more)).toList();
+            "--model",
+            ServerProcess.TINY_MODEL.toString(),
+            "--kv-memory",
+            "1MiB",
+            "--threads",
+            "1");
+    return Stream.of(all, place(), List.of(more)).flatMap(List::stream).toList();
+  }
+
+  /** The options that name this root, and a state folder beside it. */
+  List<String> place() {
+    String state = folder.resolveSibling("state").toString();
+    return List.of("--adapter-root", folder.toString(), "--state-dir", state);
   }
 }

@@ -62,8 +62,14 @@ public final class ServerProcess implements AutoCloseable {
    * @param options of {@code serve}, without host and port
    */
   public static ServerProcess start(String name, List<String> options) {
+    return start(name, List.of("-Xmx512m"), options);
+  }
+
+  /** As the other, with options of the JVM. */
+  static ServerProcess start(String name, List<String> jvm, List<String> options) {
     assertTrue(Files.isRegularFile(JAR), JAR + " is not there; run mvn package first");
-    List<String> command = new ArrayList<>(List.of(java(), "-Xmx512m", "-XX:+UseSerialGC"));
+    List<String> command = new ArrayList<>(List.of(jdk("java"), "-XX:+UseSerialGC"));
+    command.addAll(jvm);
     command.add("-Dorg.bytedeco.javacpp.maxPhysicalBytes=0");
     command.add("-Dorg.bytedeco.javacpp.maxBytes=0");
     command.addAll(List.of("-jar", JAR.toString(), "serve", "--host", "127.0.0.1", "--port", "0"));
@@ -82,8 +88,9 @@ public final class ServerProcess implements AutoCloseable {
     }
   }
 
-  private static String java() {
-    return Path.of(System.getProperty("java.home"), "bin", "java").toString();
+  /** A program of the JDK that runs the test. */
+  static String jdk(String program) {
+    return Path.of(System.getProperty("java.home"), "bin", program).toString();
   }
 
   private void awaitListening() throws IOException {
@@ -104,6 +111,10 @@ public final class ServerProcess implements AutoCloseable {
   /** {@code http://127.0.0.1:PORT}, without {@code /v1}. */
   public String url() {
     return url;
+  }
+
+  long pid() {
+    return process.pid();
   }
 
   HttpClient client() {

@@ -84,17 +84,19 @@ public final class PushCommand implements Callable<Integer> {
   Integer expectedVersion;
 
   private final ObjectMapper json = new ObjectMapper();
-  private final HttpClient client =
-      HttpClient.newBuilder()
-          .version(HttpClient.Version.HTTP_1_1)
-          .connectTimeout(Duration.ofSeconds(10))
-          .build();
+  private HttpClient client;
   private String key;
   private long lastMs = nowMs();
 
   @Override
   public Integer call() throws IOException, InterruptedException {
     PrintWriter out = spec.commandLine().getOut();
+    client = // not with the command, which is made at every start: it reads all of Java's
+        // certificates
+        HttpClient.newBuilder()
+            .version(HttpClient.Version.HTTP_1_1)
+            .connectTimeout(Duration.ofSeconds(10))
+            .build();
     List<Path> files = files();
     if (name == null) {
       name =

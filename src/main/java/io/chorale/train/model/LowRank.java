@@ -121,12 +121,12 @@ final class LowRank implements AutoCloseable {
       return x;
     }
     Tensor dropped = pass.work().take("dropped", x.size(0), x.size(1));
-    return torch.mul_out(dropped, x, mask(pass, x));
+    return mask(pass, x).drop(x, dropped);
   }
 
-  private Tensor mask(Pass pass, Tensor x) {
+  private DropoutMask.Placed mask(Pass pass, Tensor x) {
     long seed = DropoutMask.mix(pass.dropoutSeed() + module * 0x632be59bd9b4e019L);
-    return pass.dropout().make(x.size(0), x.size(1), seed, pass.work());
+    return pass.dropout().at(x, seed, pass.work());
   }
 
   /** S of the class comment. */
@@ -164,16 +164,16 @@ final class LowRank implements AutoCloseable {
       }
       return;
     }
-    Tensor mask = mask(pass, x);
+    DropoutMask.Placed mask = mask(pass, x);
     Tensor dropped = pass.work().take("dropped", x.size(0), x.size(1));
-    accumulate(a, dh, torch.mul_out(dropped, x, mask), new Scalar(1.0));
+    accumulate(a, dh, mask.drop(x, dropped), new Scalar(1.0));
     if (dx != null) {
       torch.mm_out(dropped, dh, a());
       if (w != null) {
         Tensor scaled = dy.mul(gain.sub(new Scalar(1.0))).to(type);
         dropped.addmm_(scaled, w, new Scalar(1.0), new Scalar(pass.dropout().scale()));
       }
-      dx.addcmul_(dropped, mask);
+      mask.addDropped(dropped, dx);
     }
   }
 

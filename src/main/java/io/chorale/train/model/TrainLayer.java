@@ -1,5 +1,6 @@
 package io.chorale.train.model;
 
+import io.chorale.kernel.train.TrainKernels;
 import io.chorale.train.model.math.Buffers;
 import io.chorale.train.model.math.Rope;
 import io.chorale.train.model.math.SequenceAttention;
@@ -64,7 +65,9 @@ record TrainLayer(
     Rope.rotate(queries, pass.angles());
     Rope.rotate(keys, pass.angles());
     Tensor mixed = tape.take("mixed", rows, widths.q);
-    pass.attention().forward(queries, keys, values, pass.bundles(), mixed);
+    SequenceAttention attention = pass.attention();
+    Tensor logSums = attention.logSums(tape, rows);
+    attention.forward(queries, keys, values, pass.bundles(), mixed, logSums);
     Tensor mid = tape.take("mid", rows, widths.hidden);
     o.forward(pass, mixed, mid);
     keep(pass, o, "o.y", mid);
@@ -152,7 +155,10 @@ record TrainLayer(
             pass.work().take("dQ", rows, widths.q),
             pass.work().take("dK", rows, widths.kv),
             pass.work().take("dV", rows, widths.kv));
-    pass.attention().backward(dMixed, queries, keys, values, mixed, pass.bundles(), into);
+    Tensor logSums = pass.attention().logSums(tape, rows);
+    TrainKernels.Attention forward =
+        new TrainKernels.Attention(queries, keys, values, mixed, logSums);
+    pass.attention().backward(dMixed, forward, pass.bundles(), into);
     Tensor dq = unrotate(pass, into.dq(), qNorm, queries, "q.raw");
     Tensor dk = unrotate(pass, into.dk(), kNorm, keys, "k.raw");
     Tensor normed = pass.work().take("normed", rows, widths.hidden);

@@ -337,15 +337,10 @@ public final class TrainableCausalLm implements AutoCloseable {
       finalNorm.forward(picked, normed);
       Tensor logits = work.take("logits", padded, base.vocab());
       head.forward(pass, normed, logits);
-      boolean wide = compute.type() == ComputeType.F32;
       Tensor own = logits.narrow(0, 0, count);
-      Tensor exact = wide ? own : logits32.take("logits", count, base.vocab()).copy_(own);
       Tensor before = head.keptForDora(work, logits);
-      double sum = TokenLoss.sumAndGradient(exact, targets, gradScale);
+      double sum = TokenLoss.sumAndGradient(own, targets, gradScale, logits32);
       if (dx != null) {
-        if (!wide) {
-          own.copy_(exact);
-        }
         SequenceBundles.zeroAfter(logits, count);
         Tensor dNormed = work.take("head.dx", padded, base.hidden());
         head.backward(pass, normed, before, logits, dNormed, false);

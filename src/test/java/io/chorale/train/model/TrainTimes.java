@@ -92,7 +92,7 @@ final class TrainTimes {
     long all = samples.values().stream().mapToLong(Long::longValue).sum();
     samples.entrySet().stream()
         .sorted((a, b) -> Long.compare(b.getValue(), a.getValue()))
-        .limit(28)
+        .limit(Integer.getInteger("places", 28))
         .forEach(e -> System.out.printf("%5.1f %%  %s%n", 100.0 * e.getValue() / all, e.getKey()));
   }
 

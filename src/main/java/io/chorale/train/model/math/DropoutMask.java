@@ -1,9 +1,11 @@
 package io.chorale.train.model.math;
 
+import io.chorale.kernel.train.TrainKernels;
 import java.lang.invoke.MethodHandles;
 import java.lang.invoke.VarHandle;
 import java.nio.ByteOrder;
 import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch;
 
 /**
  * Dropout whose mask follows from a seed and the place alone, so that it can be made again for
@@ -29,12 +31,55 @@ public final class DropoutMask {
     return 65536.0 / threshold;
   }
 
+  /** The mask of one place, without the scale. Valid until the next one is made. */
+  public final class Placed {
+    private final TrainKernels kernels;
+    private final long seed;
+    private final Tensor mask;
+
+    private Placed(TrainKernels kernels, Tensor like, long seed, Buffers buffers) {
+      this.kernels = kernels;
+      this.seed = mix(seed);
+      this.mask = kernels == null ? make(like.size(0), like.size(1), seed, buffers) : null;
+    }
+
+    /** Writes {@code x * mask}. */
+    public Tensor drop(Tensor x, Tensor out) {
+      if (kernels == null) {
+        return torch.mul_out(out, x, mask);
+      }
+      kernels.dropout(x, seed, threshold, out);
+      return out;
+    }
+
+    /** Adds {@code d * mask}. */
+    public void addDropped(Tensor d, Tensor dx) {
+      if (kernels == null) {
+        dx.addcmul_(d, mask);
+      } else {
+        kernels.dropoutAdd(d, seed, threshold, dx);
+      }
+    }
+  }
+
+  /** The mask for matrices like this one. */
+  public Placed at(Tensor like, long seed, Buffers buffers) {
+    return at(TrainKernels.on(like), like, seed, buffers);
+  }
+
+  /**
+   * @param kernels null for libtorch
+   */
+  Placed at(TrainKernels kernels, Tensor like, long seed, Buffers buffers) {
+    return new Placed(kernels, like, seed, buffers);
+  }
+
   /**
    * The mask of one place, without the scale: 0 or 1 in the buffers' element type.
    *
    * @return [rows, cols], valid until the next mask is made
    */
-  public Tensor make(long rows, long cols, long seed, Buffers buffers) {
+  private Tensor make(long rows, long cols, long seed, Buffers buffers) {
     byte[] kept = new byte[Math.toIntExact((rows * cols + 3) / 4 * 4)];
     fill(kept, mix(seed));
     Tensor bytes = buffers.device().bytes(kept, kept.length).narrow(0, 0, rows * cols);

@@ -1,5 +1,6 @@
 package io.chorale.train.model.math;
 
+import io.chorale.kernel.train.TrainKernels;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.ScalarTypeOptional;
 import org.bytedeco.pytorch.Tensor;
@@ -28,6 +29,17 @@ public final class RmsNorm {
    * @param y [rows, width], may be x
    */
   public static void forward(Tensor x, Tensor w, float eps, Tensor y) {
+    forward(TrainKernels.on(x), x, w, eps, y);
+  }
+
+  /**
+   * @param kernels null for libtorch
+   */
+  static void forward(TrainKernels kernels, Tensor x, Tensor w, float eps, Tensor y) {
+    if (kernels != null) {
+      kernels.rmsNorm(x, w, eps, y);
+      return;
+    }
     RowChunks.run(
         x.size(0),
         x.size(1),
@@ -53,6 +65,16 @@ public final class RmsNorm {
    * @param dw float32 [width], added to; null if it is not wanted
    */
   public static void backward(Tensor dy, Tensor x, Tensor w, float eps, Tensor dx, Tensor dw) {
+    TrainKernels kernels = TrainKernels.on(x);
+    if (kernels != null && dw == null) {
+      kernels.rmsNormBackward(dy, x, w, eps, dx);
+    } else {
+      backwardWithTorch(dy, x, w, eps, dx, dw);
+    }
+  }
+
+  static void backwardWithTorch(
+      Tensor dy, Tensor x, Tensor w, float eps, Tensor dx, Tensor dw) {
     long width = x.size(1);
     RowChunks.run(
         x.size(0),

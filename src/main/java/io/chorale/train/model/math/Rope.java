@@ -1,5 +1,6 @@
 package io.chorale.train.model.math;
 
+import io.chorale.kernel.train.TrainKernels;
 import io.chorale.model.RopeSpec;
 import io.chorale.tensor.Scope;
 import io.chorale.tensor.TorchDevice;
@@ -58,15 +59,19 @@ public final class Rope implements AutoCloseable {
 
   /** In place: (a, b) becomes (a cos - b sin, b cos + a sin). */
   public static void rotate(Tensor x, Angles angles) {
-    turn(x, angles, 1);
+    turn(TrainKernels.on(x), x, angles, 1);
   }
 
   /** The opposite of {@link #rotate}, in place. */
   public static void rotateBack(Tensor x, Angles angles) {
-    turn(x, angles, -1);
+    turn(TrainKernels.on(x), x, angles, -1);
   }
 
-  private static void turn(Tensor x, Angles angles, int direction) {
+  static void turn(TrainKernels kernels, Tensor x, Angles angles, int direction) {
+    if (kernels != null) {
+      kernels.rotate(x, angles.cos(), angles.sin(), direction);
+      return;
+    }
     long half = angles.cos().size(2);
     RowChunks.run(
         x.size(0),

@@ -1,5 +1,6 @@
 package io.chorale.train.model.math;
 
+import io.chorale.kernel.train.TrainKernels;
 import io.chorale.tensor.Scope;
 import io.chorale.tensor.TorchDevice;
 import java.util.HashMap;
@@ -7,6 +8,7 @@ import java.util.Map;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
+import org.bytedeco.pytorch.global.torch.ScalarType;
 
 /**
  * Causal attention with grouped heads, each packed sequence by itself but those of about one length
@@ -63,9 +65,41 @@ public final class SequenceAttention implements AutoCloseable {
   /**
    * @param q [rows, heads * headDim], rotated; k, v [rows, kvHeads * headDim]
    * @param out [rows, heads * headDim]; zero for padding, but for the last row: any finite values
+   * @param logSums {@link #logSums}, for backward
    */
-  public void forward(Tensor q, Tensor k, Tensor v, SequenceBundles.Placed bundles, Tensor out) {
+  public void forward(
+      Tensor q, Tensor k, Tensor v, SequenceBundles.Placed bundles, Tensor out, Tensor logSums) {
     SequenceBundles.zeroAfter(out, bundles.used());
+    TrainKernels kernels = TrainKernels.on(q);
+    if (kernels != null) {
+      kernels.attend(new TrainKernels.Attention(q, k, v, out, logSums), shape(bundles));
+    } else {
+      forwardWithTorch(q, k, v, bundles, out);
+    }
+  }
+
+  private int[] shape(SequenceBundles.Placed bundles) {
+    int[] starts = bundles.starts();
+    int[] shape = new int[4 + starts.length];
+    shape[0] = heads();
+    shape[1] = kvHeads;
+    shape[2] = headDim;
+    shape[3] = window;
+    System.arraycopy(starts, 0, shape, 4, starts.length);
+    return shape;
+  }
+
+  /** Where forward leaves the logarithm of each softmax's sum: a float32 for each row and head. */
+  public Tensor logSums(Buffers tape, long rows) {
+    return tape.take("logSums", rows, tape.type() == ScalarType.Float ? heads() : 2L * heads());
+  }
+
+  private int heads() {
+    return kvHeads * group;
+  }
+
+  void forwardWithTorch(
+      Tensor q, Tensor k, Tensor v, SequenceBundles.Placed bundles, Tensor out) {
     for (SequenceBundles.PlacedPlan plan : bundles.plans()) {
       try (Scope scope = Scope.open()) {
         Tensor qs = gather(q, plan, "attention.q");
@@ -85,28 +119,33 @@ public final class SequenceAttention implements AutoCloseable {
   }
 
   /**
-   * @param out what forward gave
+   * @param a what forward took and gave
    * @param into overwritten; zero for padding, where dOut must be zero
    */
   public void backward(
-      Tensor dOut,
-      Tensor q,
-      Tensor k,
-      Tensor v,
-      Tensor out,
-      SequenceBundles.Placed bundles,
-      Gradients into) {
+      Tensor dOut, TrainKernels.Attention a, SequenceBundles.Placed bundles, Gradients into) {
     SequenceBundles.zeroAfter(into.dq(), bundles.used());
     SequenceBundles.zeroAfter(into.dk(), bundles.used());
     SequenceBundles.zeroAfter(into.dv(), bundles.used());
+    TrainKernels kernels = TrainKernels.on(a.q());
+    if (kernels != null) {
+      Tensor[] targets = {into.dq(), into.dk(), into.dv()};
+      kernels.attendBackward(a, dOut, targets, shape(bundles));
+    } else {
+      backwardWithTorch(dOut, a, bundles, into);
+    }
+  }
+
+  void backwardWithTorch(
+      Tensor dOut, TrainKernels.Attention a, SequenceBundles.Placed bundles, Gradients into) {
     for (SequenceBundles.PlacedPlan plan : bundles.plans()) {
       try (Scope scope = Scope.open()) {
         Rows rows =
             new Rows(
-                gather(q, plan, "attention.q"),
-                gather(k, plan, "attention.k"),
-                gather(v, plan, "attention.v"),
-                gather(out, plan, "attention.out"),
+                gather(a.q(), plan, "attention.q"),
+                gather(a.k(), plan, "attention.k"),
+                gather(a.v(), plan, "attention.v"),
+                gather(a.out(), plan, "attention.out"),
                 gather(dOut, plan, "attention.dOut"));
         backward(rows, plan, into);
       }

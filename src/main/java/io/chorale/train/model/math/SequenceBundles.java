@@ -15,14 +15,19 @@ import org.bytedeco.pytorch.Tensor;
  * so that what was added is seen by what was added only. Values of the host, no native memory.
  *
  * @param rows of the slice with padding; a multiple of {@link #ROWS}
- * @param used rows of the sequences themselves, the first ones
+ * @param starts first row of each sequence, then the number of rows of them all
  */
-public record SequenceBundles(List<Plan> plans, int rows, int used) {
+public record SequenceBundles(List<Plan> plans, int rows, int[] starts) {
   /** Rows of a product are a multiple of this. */
   public static final int ROWS = 64;
 
   /** Most rows, with padding, that go through attention at once, unless it is one sequence. */
   private static final int MOST = 1024;
+
+  /** Rows of the sequences themselves, the first ones. */
+  public int used() {
+    return starts[starts.length - 1];
+  }
 
   /**
    * Some sequences of one length.
@@ -58,7 +63,7 @@ public record SequenceBundles(List<Plan> plans, int rows, int used) {
     }
     int rows = roundUp(used + (padded ? 1 : 0), ROWS);
     List<Plan> plans = bundles.stream().map(bundle -> bundle.plan(starts, rows - 1)).toList();
-    return new SequenceBundles(plans, rows, used);
+    return new SequenceBundles(plans, rows, starts);
   }
 
   private record Bundle(List<Integer> sequences, int length) {
@@ -135,11 +140,16 @@ public record SequenceBundles(List<Plan> plans, int rows, int used) {
                         plan.index() == null ? null : device.longs(plan.index())))
             .toList(),
         rows,
-        used);
+        starts);
   }
 
   /** Bundles whose indices are on a device. */
-  public record Placed(List<PlacedPlan> plans, int rows, int used) {}
+  public record Placed(List<PlacedPlan> plans, int rows, int[] starts) {
+    /** Rows of the sequences themselves, the first ones. */
+    int used() {
+      return starts[starts.length - 1];
+    }
+  }
 
   /** See {@link Plan}; the index is int64 [count * length]. */
   public record PlacedPlan(int count, int length, int start, Tensor index) {

@@ -1,5 +1,6 @@
 package io.chorale.train.model.math;
 
+import io.chorale.kernel.train.TrainKernels;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 
@@ -8,6 +9,17 @@ public final class SiluGate {
   private SiluGate() {}
 
   public static void forward(Tensor gate, Tensor up, Tensor out) {
+    forward(TrainKernels.on(gate), gate, up, out);
+  }
+
+  /**
+   * @param kernels null for libtorch
+   */
+  static void forward(TrainKernels kernels, Tensor gate, Tensor up, Tensor out) {
+    if (kernels != null) {
+      kernels.silu(gate, up, out);
+      return;
+    }
     RowChunks.run(
         gate.size(0),
         gate.size(1),
@@ -20,6 +32,14 @@ public final class SiluGate {
 
   /** Overwrites gate and up with their gradients. */
   public static void backward(Tensor dOut, Tensor gate, Tensor up) {
+    backward(TrainKernels.on(gate), dOut, gate, up);
+  }
+
+  static void backward(TrainKernels kernels, Tensor dOut, Tensor gate, Tensor up) {
+    if (kernels != null) {
+      kernels.siluBackward(dOut, gate, up);
+      return;
+    }
     RowChunks.run(
         gate.size(0),
         gate.size(1),

@@ -1,6 +1,6 @@
 package io.chorale.train.model.math;
 
-import io.chorale.tensor.TorchDevice;
+import io.chorale.kernel.train.TrainKernels;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
@@ -16,11 +16,31 @@ public final class TokenLoss {
   /**
    * The sum of the rows' losses, nats, added in float64.
    *
-   * @param logits float32 [rows, vocab], overwritten with the gradient
+   * @param logits [rows, vocab], overwritten with the gradient
    * @param targets int64 [rows]
    * @param gradScale the gradient is multiplied with it
+   * @param wide float32 memory, used only by libtorch and if the logits are not float32
    */
-  public static double sumAndGradient(Tensor logits, Tensor targets, double gradScale) {
+  public static double sumAndGradient(
+      Tensor logits, Tensor targets, double gradScale, Buffers wide) {
+    TrainKernels kernels = TrainKernels.on(logits);
+    if (kernels != null) {
+      return kernels.loss(logits, targets, gradScale);
+    }
+    return withTorch(logits, targets, gradScale, wide);
+  }
+
+  static double withTorch(Tensor logits, Tensor targets, double gradScale, Buffers wide) {
+    if (logits.scalar_type().intern() == ScalarType.Float) {
+      return exact(logits, targets, gradScale);
+    }
+    Tensor widened = wide.take("logits", logits.size(0), logits.size(1)).copy_(logits);
+    double sum = exact(widened, targets, gradScale);
+    logits.copy_(widened);
+    return sum;
+  }
+
+  private static double exact(Tensor logits, Tensor targets, double gradScale) {
     Tensor index = targets.view(-1, 1);
     Tensor wanted = logits.gather(1, index);
     Tensor largest = torch.amax(logits, new long[] {1}, true);
@@ -34,10 +54,5 @@ public final class TokenLoss {
       logits.mul_(new Scalar(gradScale));
     }
     return losses.sum().item_double();
-  }
-
-  /** The sum of the rows' losses only; the logits are overwritten. */
-  public static double sum(Tensor logits, Tensor targets, TorchDevice device) {
-    return sumAndGradient(logits, targets, 1);
   }
 }

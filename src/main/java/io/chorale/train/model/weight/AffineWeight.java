@@ -1,5 +1,6 @@
 package io.chorale.train.model.weight;
 
+import io.chorale.kernel.train.TrainKernels;
 import io.chorale.quant.GgmlMatrix;
 import io.chorale.quant.TensorType;
 import io.chorale.tensor.Scope;
@@ -90,6 +91,11 @@ final class AffineWeight extends FrozenWeight {
   @Override
   public Tensor dense(Buffers buffers, String name) {
     Tensor out = buffers.take(name, rows(), cols());
+    TrainKernels kernels = TrainKernels.on(out);
+    if (kernels != null) {
+      kernels.unpackQ4(nibbles, scales, mins, out);
+      return out;
+    }
     int step = Math.max(1, CHUNK_ELEMENTS / cols());
     for (int from = 0; from < rows(); from += step) {
       try (Scope scope = Scope.open()) {
@@ -117,6 +123,11 @@ final class AffineWeight extends FrozenWeight {
   }
 
   private void unpack(Tensor packed, Tensor scale, Tensor min, Tensor out) {
+    TrainKernels kernels = TrainKernels.on(out);
+    if (kernels != null) {
+      kernels.unpackQ4(packed, scale, min, out);
+      return;
+    }
     long half = cols() / 2;
     boolean direct = out.scalar_type().intern() == ScalarType.Float;
     Tensor values = direct ? out : device.zeros(ScalarType.Float, out.size(0), out.size(1));

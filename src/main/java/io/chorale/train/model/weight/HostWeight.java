@@ -1,10 +1,14 @@
 package io.chorale.train.model.weight;
 
+import io.chorale.kernel.train.TrainKernels;
+import io.chorale.quant.GgmlMatrix;
 import io.chorale.quant.PackedMatrix;
+import io.chorale.quant.TensorType;
 import io.chorale.tensor.Scope;
 import io.chorale.tensor.TorchDevice;
 import io.chorale.train.model.math.Buffers;
 import java.util.Arrays;
+import org.bytedeco.javacpp.BytePointer;
 import org.bytedeco.pytorch.Tensor;
 
 /** Any other block format: stays in its file and is decoded on the host, a band at a time. */
@@ -14,10 +18,25 @@ final class HostWeight extends FrozenWeight {
   private final PackedMatrix matrix;
   private final TorchDevice device;
 
+  /** The file's own blocks, if they are Q8_0; else null. */
+  private final BytePointer eightBit;
+
   HostWeight(PackedMatrix matrix, TorchDevice device) {
     super(matrix.rows(), matrix.cols());
     this.matrix = matrix;
     this.device = device;
+    this.eightBit = eightBit(matrix);
+  }
+
+  private static BytePointer eightBit(PackedMatrix matrix) {
+    if (matrix instanceof GgmlMatrix ggml
+        && ggml.type() == TensorType.Q8_0
+        && ggml.blocks().isDirect()) {
+      try (Scope scope = Scope.open()) {
+        return scope.escape(new BytePointer(ggml.blocks()));
+      }
+    }
+    return null;
   }
 
   @Override
@@ -33,6 +52,11 @@ final class HostWeight extends FrozenWeight {
   @Override
   public Tensor dense(Buffers buffers, String name) {
     Tensor out = buffers.take(name, rows(), cols());
+    TrainKernels kernels = TrainKernels.on(out);
+    if (kernels != null && eightBit != null) {
+      kernels.unpackQ8(eightBit, out);
+      return out;
+    }
     int band = Math.max(1, BAND_ELEMENTS / cols());
     float[] values = new float[Math.min(band, rows()) * cols()];
     for (int from = 0; from < rows(); from += band) {

@@ -1,5 +1,6 @@
 package io.chorale.train.model.weight;
 
+import io.chorale.kernel.train.TrainKernels;
 import io.chorale.quant.Nf4Matrix;
 import io.chorale.tensor.Scope;
 import io.chorale.tensor.TorchDevice;
@@ -50,6 +51,14 @@ final class Nf4Weight extends FrozenWeight {
         values.narrow(0, whole, count - whole).mul_(absmax.select(0, (from + whole) / group));
       }
       return values.add_(new org.bytedeco.pytorch.Scalar(offset)).view(-1, 1);
+    }
+
+    void unpack(TrainKernels kernels, Tensor blocks, Tensor out) {
+      if (plain != null) {
+        kernels.unpackNf4(blocks, plain, out);
+      } else {
+        kernels.unpackNf4(blocks, codes, table, absmax, offset, out);
+      }
     }
 
     long bytes() {
@@ -128,6 +137,11 @@ final class Nf4Weight extends FrozenWeight {
   @Override
   public Tensor dense(Buffers buffers, String name) {
     Tensor out = buffers.take(name, rows(), cols());
+    TrainKernels kernels = TrainKernels.on(out);
+    if (kernels != null) {
+      scales.unpack(kernels, codes, out);
+      return out;
+    }
     Tensor flat = out.view(-1, BLOCK);
     long blocks = flat.size(0);
     for (long from = 0; from < blocks; from += CHUNK_BLOCKS) {
