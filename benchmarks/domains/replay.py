@@ -1,7 +1,8 @@
 """Asks the base model, over HTTP, questions that are none of an adapter's business, and keeps its answers: replay.jsonl.
 
   ./chorale serve --port 8093                                   # the base model, in another terminal
-  python3 benchmarks/domains/replay.py http://127.0.0.1:8093/v1  (greedy, some minutes)
+  python3 benchmarks/domains/replay.py http://127.0.0.1:8093/v1        (greedy, some minutes)
+  python3 benchmarks/domains/replay.py http://127.0.0.1:8093/v1 more   (replay_more.jsonl: other questions of the same kinds)
 
 The committed file was made when legal_task.py also asked for the kind of whole license passages; a new run asks other legal
 questions. Each training set gets the general rows and those of the other two domains, so that an adapter leaves alone what it was not
@@ -20,7 +21,8 @@ import urllib.request
 import rows
 
 HERE = pathlib.Path(__file__).resolve().parent
-EACH, LIMIT, CLIENTS = 90, 64, 12
+LIMIT, CLIENTS = 64, 12
+EACH, MORE = 90, 160  # questions of a domain
 TOPICS = ["the moon", "bread", "rivers", "chess", "bicycles", "winter", "music", "volcanoes", "tea", "libraries", "bees", "maps",
           "glass", "dreams", "trains", "gardens", "friendship", "the ocean", "painting", "time"]
 GENERAL = ["Write two sentences about {}.", "Why do people like {}?", "Name three facts about {}.", "Explain {} to a child.",
@@ -44,6 +46,17 @@ def prompts():
     return made + [("general", [{"role": "user", "content": q}]) for q in general]
 
 
+def more_prompts():
+    """As prompts, other ones than those that were asked."""
+    rng, made = random.Random(7108), []
+    asked = {json.dumps(json.loads(line)["messages"][:-1]) for line in (HERE / "replay.jsonl").read_text(encoding="utf-8").splitlines()}
+    for topic in ("legal", "medical", "code"):
+        left = [r["messages"][:-1] for r in importlib.import_module(topic + "_task").make()[0]]
+        made += [(topic, m) for m in rng.sample([m for m in left if json.dumps(m) not in asked], MORE)]
+    general = [[{"role": "user", "content": g.format(t)}] for g in GENERAL for t in TOPICS]
+    return made + [("general", m) for m in general if json.dumps(m) not in asked]
+
+
 def whole(text, ended):
     if ended:
         return text.strip()
@@ -52,21 +65,21 @@ def whole(text, ended):
 
 
 def ask(url, messages):
-    body = json.dumps({"model": "base", "messages": messages, "temperature": 0, "max_tokens": LIMIT}).encode()
+    body = json.dumps({"model": "SmolLM2-135M-Instruct", "messages": messages, "temperature": 0, "max_tokens": LIMIT}).encode()
     request = urllib.request.Request(url + "/chat/completions", body, {"Content-Type": "application/json"})
     with urllib.request.urlopen(request, timeout=1800) as answer:
         choice = json.load(answer)["choices"][0]
     return whole(choice["message"]["content"], choice["finish_reason"] == "stop")
 
 
-def main(url):
-    todo = prompts()
+def main(url, more=""):
+    todo = more_prompts() if more else prompts()
     with concurrent.futures.ThreadPoolExecutor(CLIENTS) as pool:
         answers = list(pool.map(lambda p: ask(url, p[1]), todo))
     made = [{"topic": topic, "messages": messages + [{"role": "assistant", "content": answer}]}
             for (topic, messages), answer in zip(todo, answers) if answer]
-    print(f"{len(made)} of {len(todo)} answers, {rows.write(HERE / 'replay.jsonl', made)} bytes")
+    print(f"{len(made)} of {len(todo)} answers, {rows.write(HERE / ('replay_more.jsonl' if more else 'replay.jsonl'), made)} bytes")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])
