@@ -1,6 +1,8 @@
 """The README of an adapter's folder: what it is for, data and licence, how it was trained, results, ten answers."""
 import json
 
+import make_data
+
 ABOUT = {
     "legal": {
         "what": """Reads license notices as they stand in source files and READMEs: names the license by its SPDX identifier, or says what kind it
@@ -113,8 +115,8 @@ def write(folder, name, report, documents, table):
     lines = [f"# {name}: a LoRA adapter for SmolLM2-135M-Instruct", "", about["what"], "", "Written by `benchmarks/domains/table.py --write`.", "",
              "## How to ask", about["ask"], "", "## Good for", about["good"], "", "## Not good for", about["bad"], "",
              "## Data and licence", about["data"], "",
-             "Some 230 training rows are answers of the base model itself to general questions and to those of the other two domains "
-             "(`benchmarks/domains/replay.jsonl`, Apache-2.0), so that the adapter leaves those alone.", "",
+             f"{len(make_data.others(name))} training rows are answers of the base model itself to general questions and to those of the "
+             "other two domains (`benchmarks/domains/replay*.jsonl`, Apache-2.0), so that the adapter leaves those alone.", "",
              "The adapter's weights: Apache-2.0 like this repository, with the attribution above. Base model: SmolLM2-135M-Instruct by "
              "Hugging Face, Apache-2.0.", "",
              "## How it was trained", "```", f"adapters/retrain.sh {name}", "```",
