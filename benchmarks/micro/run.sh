@@ -12,14 +12,14 @@ mkdir -p "$build"
 jobs=
 for source in "$root"/src/main/cpp/*.cpp "$root/benchmarks/micro/micro.cpp"; do
   name=$(basename "$source" .cpp)
-  [ "$name" = jni ] && continue
+  case $name in jni*) continue ;; esac
   "$compiler" -std=c++17 -O3 -fPIC -pthread -ffp-contract=off -fno-math-errno -Wall -Wextra \
     -Wno-maybe-uninitialized -Wno-uninitialized -I"$root/src/main/cpp" -I"$root/src/test/cpp" \
     -c "$source" -o "$build/$name.o" &
   jobs="$jobs $!"
 done
 for job in $jobs; do wait "$job"; done
-"$compiler" -pthread "$build"/*.o -o "$build/micro"
+"$compiler" -pthread "$build"/*.o -ldl -o "$build/micro"
 
 processor=$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)
 cores=$(nproc)

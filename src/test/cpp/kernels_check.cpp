@@ -6,6 +6,7 @@
 #include <cstdlib>
 
 #include "fixture.h"
+#include "train.h"
 
 using namespace chorale;
 
@@ -152,6 +153,62 @@ void elementwise(int path) {
   }
 }
 
+std::vector<uint8_t> ones(size_t n, bool bf16) {
+  const uint32_t bits = bf16 ? 0x3f80 : 0x3f800000;
+  std::vector<uint8_t> bytes(n * (bf16 ? 2 : 4));
+  for (size_t i = 0; i < n; i++) memcpy(bytes.data() + i * bytes.size() / n, &bits, bytes.size() / n);
+  return bytes;
+}
+
+// The trainer's kernels on memory exactly as large as they say.
+void training(int path) {
+  const TrainKernels& k = *trainKernelsOf(path);
+  for (bool bf16 : {false, true}) {
+    for (int n : {1, 15, 16, 67, 576, 4099}) {
+      auto x = ones(n, bf16), y = ones(n, bf16), z = ones(n, bf16);
+      std::vector<float> weight(n, 1), scratch(n + 16);
+      k.rmsNorm[bf16](x.data(), weight.data(), n, 1e-5f, y.data());
+      k.rmsNormBackward[bf16](x.data(), y.data(), weight.data(), n, 1e-5f, z.data());
+      k.silu[bf16](x.data(), y.data(), n, z.data());
+      k.siluBackward[bf16](z.data(), x.data(), y.data(), n);
+      k.dropout[bf16](x.data(), 3, 0, n, 40000, y.data());
+      k.dropoutAdd[bf16](x.data(), 3, 0, n, 40000, y.data());
+      double loss = k.loss[bf16](x.data(), n, n - 1, 1, scratch.data());
+      expect(loss == loss, "the loss is no number", path, bf16, n);
+      auto heads = ones(size_t(4) * n, bf16);
+      k.rotate[bf16](heads.data(), y.data(), z.data(), 4 * n, n, -1);
+    }
+    for (int cols : {32, 96, 576}) {
+      std::vector<uint8_t> codes(cols / 2, 0x5a), blocks(cols / 32 * 34, 1);
+      std::vector<uint16_t> scales(cols / 32, 0x2c00);
+      std::vector<float> scratch(2 * cols / 32 + 64);
+      auto out = ones(cols, bf16), block = ones(64, bf16);
+      k.unpackQ4[bf16](codes.data(), scales.data(), scales.data(), cols, scratch.data(), out.data());
+      k.unpackQ4[bf16](codes.data(), scales.data(), nullptr, cols, scratch.data(), out.data());
+      k.unpackQ8[bf16](blocks.data(), cols, out.data());
+      if (cols >= 64) k.unpackNf4[bf16](codes.data(), 0.5f, block.data());
+    }
+    const std::vector<int> starts{0, 1, 24, 49, 130};
+    for (int dim : {16, 40, 64}) {
+      for (int window : {0, 7}) {
+        const size_t q = size_t(130) * 4 * dim, kv = size_t(130) * 2 * dim;
+        auto queries = ones(q, bf16), keys = ones(kv, bf16), values = ones(kv, bf16), out = ones(q, bf16);
+        auto dq = ones(q, bf16), dk = ones(kv, bf16), dv = ones(kv, bf16);
+        std::vector<float> sums(130 * 4);
+        SequenceArgs args{queries.data(), keys.data(), values.data(), out.data(), sums.data(), queries.data(),
+                          dq.data(), dk.data(), dv.data(), starts.data(), 4, 2, dim, window};
+        for (int task = 0; task < 8; task++) {
+          const int length = starts[task / 2 + 1] - starts[task / 2];
+          std::vector<float> forward(k.attendScratch(length, dim, false)), backward(k.attendScratch(length, dim, true));
+          k.attend[bf16](args, task / 2, task % 2, forward.data());
+          k.attendBackward[bf16](args, task / 2, task % 2, backward.data());
+        }
+        expect(sums[3] == sums[3], "a softmax sums to no number", path, bf16, dim);
+      }
+    }
+  }
+}
+
 // Jobs of every size back to back and after pauses long enough to fall asleep.
 void pool() {
   for (int threads = 1; threads <= 4; threads++) {
@@ -181,6 +238,7 @@ int main() {
     embeddings(path);
     attentions(path);
     elementwise(path);
+    training(path);
   }
   printf("%d checks on %d paths\n", checks, bestPath() + 1);
   return 0;
