@@ -1,9 +1,9 @@
 package io.chorale.kernel.train;
 
 /**
- * The trainer's entry points of {@code libchorale.so} ({@code src/main/cpp/jni_train.cpp}). Pointers
- * are addresses of contiguous matrices of bfloat16 or float32 in the order that each method names;
- * nothing is checked here.
+ * The trainer's entry points of {@code libchorale.so} ({@code src/main/cpp/jni_train.cpp}).
+ * Pointers are addresses of contiguous matrices of bfloat16 or float32 in the order that each
+ * method names; nothing is checked here.
  */
 final class TrainCalls {
   private TrainCalls() {}
@@ -18,8 +18,7 @@ final class TrainCalls {
   static native void unpackQ8(long table, long[] pointers, int rows, int cols, boolean bf16);
 
   /** codes, scales; or 0 and their codes, table and absmax; out. */
-  static native void unpackNf4(
-      long table, long[] pointers, int blocks, float offset, boolean bf16);
+  static native void unpackNf4(long table, long[] pointers, int blocks, float offset, boolean bf16);
 
   /** x, weight, y. */
   static native void rmsNorm(

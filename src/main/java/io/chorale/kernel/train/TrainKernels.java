@@ -10,8 +10,8 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
 /**
  * Forward and backward of the decoder's parts on the CPU, each one pass over its matrices. They lie
  * in libtorch's tensors, contiguous, all of one element type, bfloat16 or float32, unless said
- * otherwise; sums are float32. A result depends on the instruction set only in its last bits, on the
- * number of threads not at all.
+ * otherwise; sums are float32. A result depends on the instruction set only in its last bits, on
+ * the number of threads not at all.
  *
  * <p>Each is a twin of the libtorch formulas in {@code train.model.math} and {@code
  * train.model.weight}, which compute elsewhere and where the library is absent.
@@ -31,8 +31,7 @@ public final class TrainKernels {
     this.table = NativeLibrary.supported().contains(set) ? TrainCalls.table(set.ordinal()) : 0;
     if (table == 0) {
       throw new IllegalArgumentException(
-          "kernels for %s, this machine has %s"
-              .formatted(set.label(), NativeLibrary.supported()));
+          "kernels for %s, this machine has %s".formatted(set.label(), NativeLibrary.supported()));
     }
   }
 
@@ -43,9 +42,7 @@ public final class TrainKernels {
 
   /** Those that compute on a tensor; null if libtorch has to, as on another device. */
   public static TrainKernels on(Tensor tensor) {
-    return CHOSEN.isPresent() && !tensor.is_cuda() && tensor.is_contiguous()
-        ? CHOSEN.get()
-        : null;
+    return CHOSEN.isPresent() && !tensor.is_cuda() && tensor.is_contiguous() ? CHOSEN.get() : null;
   }
 
   /**
@@ -193,7 +190,14 @@ public final class TrainKernels {
    */
   public void attendBackward(Attention a, Tensor dOut, Tensor[] into, int[] shape) {
     long[] pointers = {
-      at(a.q), at(a.k), at(a.v), at(a.out), at(a.logSums), at(dOut), at(into[0]), at(into[1]),
+      at(a.q),
+      at(a.k),
+      at(a.v),
+      at(a.out),
+      at(a.logSums),
+      at(dOut),
+      at(into[0]),
+      at(into[1]),
       at(into[2])
     };
     TrainCalls.attend(table, pointers, shape, true, bf16(a.q));

@@ -73,8 +73,7 @@ public final class RmsNorm {
     }
   }
 
-  static void backwardWithTorch(
-      Tensor dy, Tensor x, Tensor w, float eps, Tensor dx, Tensor dw) {
+  static void backwardWithTorch(Tensor dy, Tensor x, Tensor w, float eps, Tensor dx, Tensor dw) {
     long width = x.size(1);
     RowChunks.run(
         x.size(0),

@@ -98,8 +98,7 @@ public final class SequenceAttention implements AutoCloseable {
     return kvHeads * group;
   }
 
-  void forwardWithTorch(
-      Tensor q, Tensor k, Tensor v, SequenceBundles.Placed bundles, Tensor out) {
+  void forwardWithTorch(Tensor q, Tensor k, Tensor v, SequenceBundles.Placed bundles, Tensor out) {
     for (SequenceBundles.PlacedPlan plan : bundles.plans()) {
       try (Scope scope = Scope.open()) {
         Tensor qs = gather(q, plan, "attention.q");
