@@ -13,7 +13,7 @@ import org.junit.jupiter.api.Test;
 
 /** SIGTERM at a server whose streams run. */
 class StoppedServerIT {
-  private static final int STREAMS = 8;
+  private static final int STREAMS = 16;
 
   @Test
   void aStoppedServerFinishesItsStreamsAndEndsInOrder() {
@@ -23,7 +23,7 @@ class StoppedServerIT {
       List<CompletableFuture<HttpResponse<String>>> streams = new ArrayList<>();
       for (int i = 0; i < STREAMS; i++) {
         String body =
-            "{\"model\": \"%s\", \"prompt\": [%d, 2, 3], \"max_tokens\": 150, \"stream\": true, \"ignore_eos\": true}"
+            "{\"model\": \"%s\", \"prompt\": [%d, 2, 3], \"max_tokens\": 500, \"stream\": true, \"ignore_eos\": true, \"speculative\": false}"
                 .formatted(ServerProcess.TINY, 5 + i);
         streams.add(
             server
