@@ -91,8 +91,8 @@ public final class PushCommand implements Callable<Integer> {
   @Override
   public Integer call() throws IOException, InterruptedException {
     PrintWriter out = spec.commandLine().getOut();
-    client = // not with the command, which is made at every start: it reads all of Java's
-        // certificates
+    // Not with the command, which is made at every start: this reads all of Java's certificates.
+    client =
         HttpClient.newBuilder()
             .version(HttpClient.Version.HTTP_1_1)
             .connectTimeout(Duration.ofSeconds(10))
