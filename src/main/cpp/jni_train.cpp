@@ -173,6 +173,17 @@ METHOD(void, dropout)
   });
 }
 
+METHOD(void, columnDots)
+(JNIEnv* env, jclass, jlong table, jlongArray pointers, jint rows, jint width, jboolean bf16) {
+  Pointers p(env, pointers);  // x, y, out
+  const int stripe = 64;
+  parallel((width + stripe - 1) / stripe, [&](int task) {
+    const int from = task * stripe;
+    kernels(table).columnDots[bf16](p.element(0, from, bf16), p.element(1, from, bf16), rows, width,
+                                    std::min(stripe, width - from), p.get<float>(2) + from);
+  });
+}
+
 // shape: heads, kvHeads, dim, window; then the sequences' starts.
 METHOD(void, attend)
 (JNIEnv* env, jclass, jlong table, jlongArray pointers, jintArray shape, jboolean backward, jboolean bf16) {

@@ -232,6 +232,6 @@ static void attendBackward(const SequenceArgs& a, int sequence, int kvHead, floa
 static constexpr TrainKernels TRAIN_TABLE = {
     FOR_BOTH(unpackQ4),  FOR_BOTH(unpackQ8),     FOR_BOTH(unpackNf4), FOR_BOTH(rmsNormRow), FOR_BOTH(rmsNormBackward),
     FOR_BOTH(rotateRow), FOR_BOTH(siluRow),      FOR_BOTH(siluBackward), FOR_BOTH(lossRow),
-    FOR_BOTH(dropoutRow), FOR_BOTH(dropoutAdd),  attendScratch,        FOR_BOTH(attend),
+    FOR_BOTH(dropoutRow), FOR_BOTH(dropoutAdd),  FOR_BOTH(columnDots), attendScratch,        FOR_BOTH(attend),
     FOR_BOTH(attendBackward)};
 #undef FOR_BOTH

@@ -206,6 +206,29 @@ static double lossRow(void* row, int vocab, int64_t target, float gradScale, flo
   return loss;
 }
 
+template <typename T>
+static void columnDots(const void* left, const void* right, int rows, size_t stride, int count, float* out) {
+  const T* x = static_cast<const T*>(left);
+  const T* y = static_cast<const T*>(right);
+  for (; count >= 32; count -= 32, x += 32, y += 32, out += 32) {
+    F low = set1(0), high = set1(0);
+    for (int r = 0; r < rows; r++) {
+      low = fma(get(x + r * stride), get(y + r * stride), low);
+      high = fma(get(x + r * stride + 16), get(y + r * stride + 16), high);
+    }
+    store(out, low);
+    store(out + 16, high);
+  }
+  for (int c = 0; c < count; c += 16) {
+    F dots = set1(0);
+    for (int r = 0; r < rows; r++) {
+      const size_t at = r * stride + c;
+      dots = fma(getSome(x + at, count - c), getSome(y + at, count - c), dots);
+    }
+    putSome(out + c, dots, count - c);
+  }
+}
+
 // SplitMix64: the n-th output of a seed, for four elements.
 INLINE uint64_t draw(uint64_t seed, uint64_t n) {
   uint64_t z = seed + 0x9e3779b97f4a7c15ull * (n + 1);

@@ -45,6 +45,8 @@ struct TrainKernels {
   // Elements from .. from+n-1 of a mask, from a multiple of 16: out = x * mask, or dx += d * mask.
   void (*dropout[2])(const void* x, uint64_t seed, size_t from, size_t n, int threshold, void* out);
   void (*dropoutAdd[2])(const void* d, uint64_t seed, size_t from, size_t n, int threshold, void* dx);
+  // out[c] = sum over rows of x[row, c] * y[row, c], for count columns of rows that are stride apart.
+  void (*columnDots[2])(const void* x, const void* y, int rows, size_t stride, int count, float* out);
   // One sequence over one key/value head; scratch float32 of so many elements.
   size_t (*attendScratch)(int length, int dim, bool backward);
   void (*attend[2])(const SequenceArgs&, int sequence, int kvHead, float* scratch);

@@ -173,6 +173,9 @@ void training(int path) {
       k.siluBackward[bf16](z.data(), x.data(), y.data(), n);
       k.dropout[bf16](x.data(), 3, 0, n, 40000, y.data());
       k.dropoutAdd[bf16](x.data(), 3, 0, n, 40000, y.data());
+      std::vector<float> dots(n);
+      k.columnDots[bf16](x.data(), y.data(), 1, n, n, dots.data());
+      expect(dots[n - 1] == dots[n - 1], "a column's sum is no number", path, bf16, n);
       double loss = k.loss[bf16](x.data(), n, n - 1, 1, scratch.data());
       expect(loss == loss, "the loss is no number", path, bf16, n);
       auto heads = ones(size_t(4) * n, bf16);

@@ -42,6 +42,9 @@ final class TrainCalls {
   static native double loss(
       long table, long[] pointers, int rows, int vocab, double gradScale, boolean bf16);
 
+  /** x, y, and float32: out. */
+  static native void columnDots(long table, long[] pointers, int rows, int width, boolean bf16);
+
   /** x, out, and not an address: the seed. */
   static native void dropout(
       long table, long[] pointers, long count, int threshold, boolean add, boolean bf16);

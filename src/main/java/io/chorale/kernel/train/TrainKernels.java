@@ -146,6 +146,16 @@ public final class TrainKernels {
   }
 
   /**
+   * Each column's {@code sum of x * y}, summed from the first row to the last.
+   *
+   * @param y as x: [rows, width]
+   * @param out float32 [width]
+   */
+  public void columnDots(Tensor x, Tensor y, Tensor out) {
+    TrainCalls.columnDots(table, new long[] {at(x), at(y), at(out)}, rows(x), width(x), bf16(x));
+  }
+
+  /**
    * {@code out = x * mask}; element i of the mask is 1 if 16 bits of SplitMix64's output {@code i /
    * 4} are below the threshold, else 0.
    *

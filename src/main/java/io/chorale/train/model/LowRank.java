@@ -1,5 +1,6 @@
 package io.chorale.train.model;
 
+import io.chorale.kernel.train.TrainKernels;
 import io.chorale.tensor.Scope;
 import io.chorale.train.model.math.Buffers;
 import io.chorale.train.model.math.DropoutMask;
@@ -221,7 +222,13 @@ final class LowRank implements AutoCloseable {
     magnitude.grad().add_(columnSum(dy, v).mul_(gain).div_(magnitude.value()));
   }
 
-  private static Tensor columnSum(Tensor dy, Tensor y) {
+  private Tensor columnSum(Tensor dy, Tensor y) {
+    TrainKernels kernels = TrainKernels.on(dy);
+    if (kernels != null) {
+      Tensor sums = torch.empty_like(magnitude.value());
+      kernels.columnDots(dy, y, sums);
+      return sums;
+    }
     return dy.mul(y)
         .sum(new long[] {0}, false, new org.bytedeco.pytorch.ScalarTypeOptional(ScalarType.Float));
   }

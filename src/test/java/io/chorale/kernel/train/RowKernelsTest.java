@@ -120,6 +120,17 @@ class RowKernelsTest extends KernelCase {
     }
   }
 
+  @ParameterizedTest
+  @ValueSource(ints = {1, 15, 16, 33, 64, 576, 1001})
+  void columnDotsAreTheSumsOfTheProducts(int width) {
+    Tensor x = normal(131, width);
+    Tensor y = normal(131, width);
+    Tensor dots = floats(1, width);
+    kernels.columnDots(x, y, dots);
+    Tensor wanted = exact(x).mul(exact(y)).sum(new long[] {0}, true, new ScalarTypeOptional());
+    assertNear(wanted, dots, 1e-5, 1e-6, "dots");
+  }
+
   /** SplitMix64 as its author wrote it: the state first moves on, then is mixed. */
   private static float kept(long seed, int i, int threshold) {
     long z = seed + 0x9e3779b97f4a7c15L * (i / 4 + 1);
