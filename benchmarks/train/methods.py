@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Full fine-tuning, LoRA, DoRA and QLoRA on the same rows, in the same order: held-out loss, speed, memory, size.
+"""Full fine-tuning, LoRA, DoRA and QLoRA on the same rows, in the same order: held-out loss, speed, memory, size. LoRA once more in float32.
 
   methods.py --hf HF_FOLDER --gguf MODEL.gguf [--steps 40] [--only lora,full] [--write]
 
@@ -29,6 +29,7 @@ SHAPE = ["--rank", 8, "--alpha", 16, "--lr", 1e-3]
 METHODS = {  # name: base, flags, what the table calls it
     "full": ("hf", ["--method", "full", "--lr", 1e-4], "full fine-tuning, BF16 base"),
     "lora": ("hf", ["--method", "lora", *SHAPE], "LoRA, BF16 base"),
+    "lora-f32": ("hf", ["--method", "lora", "--compute", "f32", *SHAPE], "LoRA, BF16 base, float32 arithmetic"),
     "dora": ("hf", ["--method", "dora", *SHAPE], "DoRA, BF16 base"),
     "qlora": ("gguf", ["--method", "lora", *SHAPE], "QLoRA, Q4_1 base"),
     "qlora-nf4": ("hf", ["--method", "lora", "--base-quantization", "nf4-dq", *SHAPE], "QLoRA, NF4 base, scales quantized too"),
@@ -66,7 +67,7 @@ def table(found):
         rows.append(f"| {METHODS[name][2]} | {r['trained']:,} | {r['eval_before']:.3f} -> {r['eval_after']:.3f} | {r['tok_s']:.0f} "
                     f"| {r['peak_rss_mib']:,} MiB | {r['bytes'] / 1e6:.1f} MB |")
     host = found["machine"]
-    return [*rows, "", f"{found['steps']} steps of 16 rows of `adapters/legal` each, one run of each, computed in {found['compute']} on "
+    return [*rows, "", f"{found['steps']} steps of 16 rows of `adapters/legal` each, one run of each, computed in {found['compute']} where not said otherwise, on "
             f"{host['cpu']}, {host['processors']} processors ({found['date']}). `benchmarks/train/methods.py`, all losses in "
             f"`benchmarks/results/{found['file']}`."]
 
