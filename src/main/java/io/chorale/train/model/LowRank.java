@@ -143,6 +143,15 @@ final class LowRank implements AutoCloseable {
     return h;
   }
 
+  /**
+   * Writes {@code y = S h (g B)^T}, to which the base's product is added. In this order both are
+   * rounded as one sum: a bfloat16 y of the base's product alone would lie on its grid already, and
+   * an update of less than half its step would round away from every element.
+   */
+  void expand(Pass pass, Tensor h, Tensor y) {
+    y.addmm_(h, scaledB().t(), new Scalar(0.0), updateScale(pass));
+  }
+
   private Tensor shrunk(Pass pass, long rows, String name) {
     return pass.tape().take(name + ".h", rows, rank());
   }

@@ -118,10 +118,12 @@ final class TrainLinear implements AutoCloseable {
       droppedDora(pass, x, w, y);
     } else {
       Tensor scaled = lora.dora() ? lora.scaled(w, pass.work()) : w;
-      torch.mm_out(y, x, scaled.t());
       Tensor h = lora.shrink(pass, lora.input(pass, x), name);
-      if (!asMerged) {
-        y.addmm_(h, lora.scaledB().t(), new Scalar(1.0), lora.updateScale(pass));
+      if (asMerged) {
+        torch.mm_out(y, x, scaled.t());
+      } else {
+        lora.expand(pass, h, y);
+        y.addmm_(x, scaled.t());
       }
     }
     Tensor added = biasParameter == null ? bias : biasParameter.value();
