@@ -221,13 +221,20 @@ public final class AdapterLoader {
           "adapter_config.json takes %d bytes, at most %d are read"
               .formatted(stamps.get(0).size(), MAX_CONFIG_BYTES));
     }
-    Runtime heap = Runtime.getRuntime();
-    long free = heap.maxMemory() - heap.totalMemory() + heap.freeMemory();
+    if (sum > freeHeap()) {
+      System.gc(); // what looked taken may be garbage; a pause is better than a refusal
+    }
+    long free = freeHeap();
     if (sum > free) {
       throw new IllegalArgumentException(
           "its files take %d bytes, %d of the Java heap are free; start the server with a larger -Xmx"
               .formatted(sum, free));
     }
+  }
+
+  private static long freeHeap() {
+    Runtime heap = Runtime.getRuntime();
+    return heap.maxMemory() - heap.totalMemory() + heap.freeMemory();
   }
 
   private record Stamp(long size, FileTime modified, Object key) {}
