@@ -1,5 +1,6 @@
 #include "pool.h"
 
+#include <algorithm>
 #include <chrono>
 #include <climits>
 
@@ -38,8 +39,14 @@ void wakeAll(std::atomic<uint32_t>& word) {
 
 }  // namespace
 
-Pool::Pool(int threads) {
-  for (int i = 1; i < threads; i++) workers_.emplace_back([this] { loop(); });
+uint64_t Pool::wordOf(uint64_t epoch, uint64_t next, uint64_t end) {
+  return epoch << (2 * BITS) | end << BITS | next;
+}
+
+uint64_t Pool::left(uint64_t word) { return (word >> BITS & MAX_CHUNKS) - (word & MAX_CHUNKS); }
+
+Pool::Pool(int threads) : shares_(std::max(1, threads)) {
+  for (int i = 1; i < threads; i++) workers_.emplace_back([this, i] { loop(i); });
 }
 
 Pool::~Pool() {
@@ -54,11 +61,11 @@ void Pool::dispatch(int chunks, Function function, const void* context) {
     return;
   }
   publish(chunks, function, context);
-  while (work()) {
-  }
-  // Only chunks that others have begun are left: microseconds, unless one has lost its core.
+  // Once nothing can be claimed, others finish in microseconds, unless one has lost its core.
   for (int spins = 0; done_.load(std::memory_order_acquire) != chunks; spins++) {
-    if (spins < 2000) {
+    if (work(0)) {
+      spins = 0;
+    } else if (spins < 2000) {
       pause();
     } else {
       std::this_thread::yield();
@@ -71,30 +78,62 @@ void Pool::publish(int chunks, Function function, const void* context) {
   function_.store(function, std::memory_order_relaxed);
   context_.store(context, std::memory_order_relaxed);
   done_.store(0, std::memory_order_relaxed);
-  uint64_t epoch = (state_.load(std::memory_order_relaxed) >> (2 * BITS)) + 1;
-  state_.store(epoch << (2 * BITS) | uint64_t(chunks) << BITS);  // sequentially consistent, as in sleep
+  epoch_++;
+  for (size_t i = 0, n = shares_.size(); i < n; i++) {
+    uint64_t next = chunks * i / n, end = chunks * (i + 1) / n;
+    shares_[i].word.store(wordOf(epoch_, next, end));  // sequentially consistent, as in sleep
+  }
   if (sleepers_.load() > 0) wakeAll(wake_);
 }
 
 // Claims and does one chunk; false if none is left.
-bool Pool::work() {
-  uint64_t seen = state_.load(std::memory_order_acquire);
-  int chunk = int(seen & MAX_CHUNKS);
-  if (chunk >= int(seen >> BITS & MAX_CHUNKS)) return false;
+bool Pool::work(int thread) {
+  Share& own = shares_[thread];
+  uint64_t seen = own.word.load(std::memory_order_acquire);
+  if (left(seen) == 0) {
+    for (size_t i = 1; i < shares_.size(); i++) {
+      if (steal(own, seen >> (2 * BITS), shares_[(thread + i) % shares_.size()])) return true;
+    }
+    return false;
+  }
   Function function = function_.load(std::memory_order_relaxed);
   const void* context = context_.load(std::memory_order_relaxed);
   // Success means that this job is still unfinished, hence that function and context are its own.
-  if (state_.compare_exchange_weak(seen, seen + 1, std::memory_order_acq_rel)) {
-    function(context, chunk);
+  if (own.word.compare_exchange_weak(seen, seen + 1, std::memory_order_acq_rel)) {
+    function(context, int(seen & MAX_CHUNKS));
     done_.fetch_add(1, std::memory_order_release);
   }
   return true;
 }
 
-void Pool::loop() {
+// Takes the later half of another's chunks and does the first of them; false if there is none. Only
+// of the job that its own share is of: a share of the next one may yet be published over it.
+bool Pool::steal(Share& own, uint64_t epoch, Share& from) {
+  uint64_t seen = from.word.load(std::memory_order_acquire);
+  uint64_t take = (left(seen) + 1) / 2;
+  if (take == 0 || seen >> (2 * BITS) != epoch) return false;
+  Function function = function_.load(std::memory_order_relaxed);
+  const void* context = context_.load(std::memory_order_relaxed);
+  if (from.word.compare_exchange_weak(seen, seen - (take << BITS), std::memory_order_acq_rel)) {
+    uint64_t end = seen >> BITS & MAX_CHUNKS, first = end - take;
+    own.word.store(wordOf(epoch, first + 1, end), std::memory_order_release);
+    function(context, int(first));
+    done_.fetch_add(1, std::memory_order_release);
+  }
+  return true;
+}
+
+bool Pool::idle() const {
+  for (const Share& share : shares_) {
+    if (left(share.word.load()) > 0) return false;
+  }
+  return true;
+}
+
+void Pool::loop(int thread) {
   auto idleSince = std::chrono::steady_clock::now();
   for (int turn = 0; !stop_.load(std::memory_order_relaxed); turn++) {
-    if (work()) {
+    if (work(thread)) {
       turn = -1;
       continue;
     }
@@ -111,9 +150,7 @@ void Pool::loop() {
 void Pool::sleep() {
   uint32_t seen = wake_.load();
   sleepers_.fetch_add(1);
-  uint64_t state = state_.load();
-  bool idle = int(state & MAX_CHUNKS) >= int(state >> BITS & MAX_CHUNKS);
-  if (idle && !stop_.load()) waitWhile(wake_, seen);
+  if (idle() && !stop_.load()) waitWhile(wake_, seen);
   sleepers_.fetch_sub(1);
 }
 

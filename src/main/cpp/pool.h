@@ -8,8 +8,9 @@
 
 namespace chorale {
 
-// The caller works too. Chunks are claimed one by one, so a thread that loses its core delays one
-// chunk only. Workers spin for some microseconds after a job, then sleep.
+// The caller works too. Each thread begins with a run of chunks of its own, so that what it reads from
+// memory is one stream; one that has no more takes half of what another has left, so a thread that
+// loses its core delays one chunk only. Workers spin for some microseconds after a job, then sleep.
 class Pool {
  public:
   explicit Pool(int threads);
@@ -27,17 +28,25 @@ class Pool {
 
  private:
   using Function = void (*)(const void*, int);
+  // epoch << 40 | end << 20 | next chunk: one word, so that a claim is for the job it was read of.
+  struct alignas(64) Share {
+    std::atomic<uint64_t> word{0};
+  };
   static constexpr int BITS = 20;
   static constexpr int MAX_CHUNKS = (1 << BITS) - 1;
 
   void dispatch(int chunks, Function function, const void* context);
   void publish(int chunks, Function function, const void* context);
-  bool work();
-  void loop();
+  static uint64_t wordOf(uint64_t epoch, uint64_t next, uint64_t end);
+  static uint64_t left(uint64_t word);
+  bool work(int thread);
+  bool steal(Share& own, uint64_t epoch, Share& from);
+  bool idle() const;
+  void loop(int thread);
   void sleep();
 
-  // epoch << 40 | chunks << 20 | next chunk: one word, so that a claim is for the job it was read of.
-  alignas(64) std::atomic<uint64_t> state_{0};
+  std::vector<Share> shares_;  // of each thread; the caller's first
+  uint64_t epoch_ = 0;
   alignas(64) std::atomic<int> done_{0};
   std::atomic<Function> function_{nullptr};
   std::atomic<const void*> context_{nullptr};
