@@ -10,8 +10,7 @@ INLINE float dotShift(const Activations& in, int row, int block) {
   return in.ds[size_t(row) * in.blocks + block];
 }
 
-INLINE void prefetchAhead(const TileArgs& t, const int* rows, int block) {
-  if (rows != t.rows) return;
+INLINE void prefetchAhead(const TileArgs& t, int block) {
   int from = block * t.aheadsPerBlock;
   int to = from + t.aheadsPerBlock < t.aheads ? from + t.aheadsPerBlock : t.aheads;
   for (int a = from; a < to; a++) {
@@ -20,7 +19,7 @@ INLINE void prefetchAhead(const TileArgs& t, const int* rows, int block) {
   }
 }
 
-template <int N>
+template <int N, bool AHEAD>
 INLINE void q4Rows(const TileArgs& t, const int* rows, float* out) {
   const Activations& in = *t.in;
   const uint8_t* p = t.weight->tile(t.tile);
@@ -44,7 +43,7 @@ INLINE void q4Rows(const TileArgs& t, const int* rows, float* out) {
         dotNibbles(dot[m], high, x[m] + 16 + 4 * g);
       }
     }
-    prefetchAhead(t, rows, b);
+    if (AHEAD) prefetchAhead(t, b);
     F scale = loadHalf(p + 256), shift = loadHalf(p + 288);
     UNROLL for (int m = 0; m < N; m++) {
       acc[m] = fma(dotFloat(dot[m]), mul(scale, set1(dotScale(in, rows[m], b))), acc[m]);
@@ -55,7 +54,7 @@ INLINE void q4Rows(const TileArgs& t, const int* rows, float* out) {
   UNROLL for (int m = 0; m < N; m++) store(out + m * TILE, acc[m]);
 }
 
-template <int N>
+template <int N, bool AHEAD>
 INLINE void q8Rows(const TileArgs& t, const int* rows, float* out) {
   const Activations& in = *t.in;
   const uint8_t* p = t.weight->tile(t.tile);
@@ -72,7 +71,7 @@ INLINE void q8Rows(const TileArgs& t, const int* rows, float* out) {
       Bytes w = loadCodes(p + 64 * g);
       UNROLL for (int m = 0; m < N; m++) dotCodes(dot[m], w, x[m] + 4 * g);
     }
-    prefetchAhead(t, rows, b);
+    if (AHEAD) prefetchAhead(t, b);
     F scale = loadHalf(p + 512);
     UNROLL for (int m = 0; m < N; m++) {
       acc[m] = fma(codesFloat(dot[m]), mul(scale, set1(dotScale(in, rows[m], b))), acc[m]);
@@ -87,7 +86,7 @@ alignas(64) static const float NF4_BOOK[16] = {
     0.07958029955625534f, 0.16093020141124725f, 0.24611230194568634f, 0.33791524171829224f,
     0.44070982933044434f, 0.5626170039176941f, 0.7229568362236023f, 1.0f};
 
-template <int N>
+template <int N, bool AHEAD>
 INLINE void nf4Rows(const TileArgs& t, const int* rows, float* out) {
   const Activations& in = *t.in;
   const uint8_t* p = t.weight->tile(t.tile);
@@ -110,7 +109,7 @@ INLINE void nf4Rows(const TileArgs& t, const int* rows, float* out) {
         UNROLL for (int m = 0; m < N; m++) odd[m] = fma(w, set1(x[m][8 * c + j + 1]), odd[m]);
       }
     }
-    prefetchAhead(t, rows, b);
+    if (AHEAD) prefetchAhead(t, b);
     F absmax = load(reinterpret_cast<const float*>(p + 512));
     UNROLL for (int m = 0; m < N; m++) {
       acc[m] = fma(add(even[m], odd[m]), absmax, acc[m]);
@@ -125,7 +124,7 @@ INLINE void nf4Rows(const TileArgs& t, const int* rows, float* out) {
 alignas(16) static const int8_t NF4_INT8[16] = {-112, -78, -59, -44, -32, -21, -10, 0, 9, 18, 28, 38, 49, 63, 81, 112};
 constexpr float NF4_INT8_SCALE = 112.03f;
 
-template <int N>
+template <int N, bool AHEAD>
 INLINE void nf4Int8Rows(const TileArgs& t, const int* rows, float* out) {
   const Activations& in = *t.in;
   const uint8_t* p = t.weight->tile(t.tile);
@@ -158,7 +157,7 @@ INLINE void nf4Int8Rows(const TileArgs& t, const int* rows, float* out) {
         part[m] = half == 0 ? mul(value, d) : fma(value, d, part[m]);
       }
     }
-    prefetchAhead(t, rows, b);
+    if (AHEAD) prefetchAhead(t, b);
     F absmax = load(reinterpret_cast<const float*>(p));
     UNROLL for (int m = 0; m < N; m++) acc[m] = fma(part[m], absmax, acc[m]);
   }
@@ -217,10 +216,12 @@ INLINE void denseRows(const TileArgs& t, const int* rows, float* out) {
     CALL;                                                                \
   }
 
-static void q4Tile(const TileArgs& t) { OVER_ROWS(MAX_ROWS, q4Rows<N>(t, rows, out)) }
-static void q8Tile(const TileArgs& t) { OVER_ROWS(MAX_ROWS, q8Rows<N>(t, rows, out)) }
-static void nf4Tile(const TileArgs& t) { OVER_ROWS(MAX_ROWS, nf4Rows<N>(t, rows, out)) }
-static void nf4Int8Tile(const TileArgs& t) { OVER_ROWS(MAX_ROWS, nf4Int8Rows<N>(t, rows, out)) }
+// The first rows of a tile look ahead. As a kind of its own: the loop's few registers are the others' loss.
+#define AHEAD_OR_NOT(F) (t.aheads > 0 && rows == t.rows ? F<N, true>(t, rows, out) : F<N, false>(t, rows, out))
+static void q4Tile(const TileArgs& t) { OVER_ROWS(MAX_ROWS, AHEAD_OR_NOT(q4Rows)) }
+static void q8Tile(const TileArgs& t) { OVER_ROWS(MAX_ROWS, AHEAD_OR_NOT(q8Rows)) }
+static void nf4Tile(const TileArgs& t) { OVER_ROWS(MAX_ROWS, AHEAD_OR_NOT(nf4Rows)) }
+static void nf4Int8Tile(const TileArgs& t) { OVER_ROWS(MAX_ROWS, AHEAD_OR_NOT(nf4Int8Rows)) }
 static void f32Tile(const TileArgs& t) { OVER_ROWS(4, (denseRows<F32, N>(t, rows, out))) }
 static void f16Tile(const TileArgs& t) { OVER_ROWS(4, (denseRows<F16, N>(t, rows, out))) }
 static void bf16Tile(const TileArgs& t) { OVER_ROWS(4, (denseRows<BF16, N>(t, rows, out))) }
