@@ -143,19 +143,9 @@ INLINE void mixValues(const float* shares, const float* values, int width, int l
   UNROLL for (int d = 0; d < N; d++) store(mixed + d * 16, acc[d]);
 }
 
-// Scores one query head against a span and folds it into the running sum `mixed` [width].
-INLINE void attendSpan(const KvPages& kv, const float* q, const float* keys, const float* values,
-                       int low, int high, Softmax& state, float* mixed) {
-  float shares[SPAN];
-  F scale = set1(1 / __builtin_sqrtf(float(kv.headDim)));
+// Turns a span's scores into shares, 0 outside of low .. high-1; what is mixed so far keeps the result.
+INLINE F fold(float* shares, int low, int high, Softmax& state) {
   int groups = (high + 15) / 16;
-  if (groups > 2) {  // keys beyond `high` are in scratch: scored for nothing, then masked
-    scoreGroups<4>(q, keys, kv.headDim, scale, shares);
-  } else {
-    for (int g = 0; g < groups; g++) {
-      scoreGroups<1>(q, keys + size_t(g) * kv.headDim * 16, kv.headDim, scale, shares + g * 16);
-    }
-  }
   for (int i = 0; i < low; i++) shares[i] = -__builtin_inff();
   for (int i = high; i < groups * 16; i++) shares[i] = -__builtin_inff();
   F lanes = set1(state.most);
@@ -171,13 +161,117 @@ INLINE void attendSpan(const KvPages& kv, const float* q, const float* keys, con
   store(correction, exponential(set1(state.most - most)));
   state.total = state.total * correction[0] + sum(total);
   state.most = most;
-  F keep = set1(correction[0]);
+  return set1(correction[0]);
+}
+
+// Scores one query head against a span and folds it into the running sum `mixed` [width].
+INLINE void attendSpan(const KvPages& kv, const float* q, const float* keys, const float* values,
+                       int low, int high, Softmax& state, float* mixed) {
+  float shares[SPAN];
+  F scale = set1(1 / __builtin_sqrtf(float(kv.headDim)));
+  int groups = (high + 15) / 16;
+  if (groups > 2) {  // keys beyond `high` are in scratch: scored for nothing, then masked
+    scoreGroups<4>(q, keys, kv.headDim, scale, shares);
+  } else {
+    for (int g = 0; g < groups; g++) {
+      scoreGroups<1>(q, keys + size_t(g) * kv.headDim * 16, kv.headDim, scale, shares + g * 16);
+    }
+  }
+  F keep = fold(shares, low, high, state);
   int d = 0;
   for (; d + 64 <= kv.width; d += 64) {
     mixValues<4>(shares, values + d, kv.width, low, high, keep, mixed + d);
   }
   for (; d < kv.width; d += 16) {
     mixValues<1>(shares, values + d, kv.width, low, high, keep, mixed + d);
+  }
+}
+
+// A single row reads keys and values where they lie: H heads at once, every sum in the order of the
+// functions above, so that a row's result is the same bits either way. The next span's are brought
+// meanwhile, from `ahead`.
+template <bool Q8>
+INLINE F pageVector(const uint8_t* p, int at, F scale) {
+  return Q8 ? mul(loadInt8(p + at), scale) : loadHalf(p + 2 * at);
+}
+
+template <bool Q8, int H, int G>
+INLINE void scorePages(const KvPages& kv, const uint8_t* const* pairs, const uint8_t* const* ahead, const float* q, F scale,
+                       float* shares) {
+  F score[G][H], own[G];
+  UNROLL for (int g = 0; g < G; g++) {
+    own[g] = Q8 ? loadHalf(pairs[g] + kv.scalesAt()) : set1(1);
+    UNROLL for (int h = 0; h < H; h++) score[g][h] = set1(0);
+  }
+  for (int d = 0; d < kv.headDim; d++) {
+    F key[G];
+    UNROLL for (int g = 0; g < G; g++) {
+      key[g] = pageVector<Q8>(pairs[g], d * 16, own[g]);
+      __builtin_prefetch(ahead[g] + d * (Q8 ? 16 : 32), 0, 2);
+    }
+    UNROLL for (int h = 0; h < H; h++) {
+      F x = set1(q[h * kv.headDim + d]);
+      UNROLL for (int g = 0; g < G; g++) score[g][h] = fma(key[g], x, score[g][h]);
+    }
+  }
+  UNROLL for (int g = 0; g < G; g++) {
+    UNROLL for (int h = 0; h < H; h++) store(shares + h * SPAN + g * 16, mul(score[g][h], scale));
+  }
+}
+
+template <bool Q8, int H, int D>
+INLINE void mixPages(const KvPages& kv, const uint8_t* const* pairs, const uint8_t* const* ahead, const float* shares,
+                     int low, int high, int first, const F* keep, float* mixed) {
+  F acc[H][D];
+  UNROLL for (int h = 0; h < H; h++) {
+    UNROLL for (int d = 0; d < D; d++) acc[h][d] = mul(load(mixed + h * kv.width + d * 16), keep[h]);
+  }
+  for (int i = low; i < high;) {
+    const uint8_t *pair = pairs[i / 16], *later = ahead[i / 16];
+    float scales[16];
+    if (Q8) store(scales, loadHalf(pair + kv.scalesAt() + 32));
+    int end = i / 16 * 16 + 16 < high ? i / 16 * 16 + 16 : high;
+    for (; i < end; i++) {
+      size_t at = kv.valuesAt() + (i % 16) * kv.width * (Q8 ? 1 : 2);
+      const uint8_t* v = pair + at;
+      for (int d = 0; d < D * 16 * (Q8 ? 1 : 2); d += 64) __builtin_prefetch(later + at + first * (Q8 ? 1 : 2) + d, 0, 2);
+      F own = set1(Q8 ? scales[i % 16] : 1), value[D];
+      UNROLL for (int d = 0; d < D; d++) value[d] = pageVector<Q8>(v, first + d * 16, own);
+      UNROLL for (int h = 0; h < H; h++) {
+        F share = set1(shares[h * SPAN + i]);
+        UNROLL for (int d = 0; d < D; d++) acc[h][d] = fma(share, value[d], acc[h][d]);
+      }
+    }
+  }
+  UNROLL for (int h = 0; h < H; h++) {
+    UNROLL for (int d = 0; d < D; d++) store(mixed + h * kv.width + d * 16, acc[h][d]);
+  }
+}
+
+template <bool Q8, int H>
+INLINE void attendPages(const KvPages& kv, const uint8_t* const* pairs, const uint8_t* const* ahead, const float* q,
+                        int low, int high, Softmax* states, float* mixed) {
+  constexpr int D = MAX_ROWS == 8 ? 4 : 2;  // as registers allow
+  float shares[H * SPAN];
+  F scale = set1(1 / __builtin_sqrtf(float(kv.headDim))), keep[H];
+  int g = 0, groups = (high + 15) / 16;
+  for (; g + 2 <= groups; g += 2) scorePages<Q8, H, 2>(kv, pairs + g, ahead + g, q, scale, shares + g * 16);
+  if (g < groups) scorePages<Q8, H, 1>(kv, pairs + g, ahead + g, q, scale, shares + g * 16);
+  UNROLL for (int h = 0; h < H; h++) keep[h] = fold(shares + h * SPAN, low, high, states[h]);
+  int d = 0;
+  for (; d + 16 * D <= kv.width; d += 16 * D) mixPages<Q8, H, D>(kv, pairs, ahead, shares, low, high, d, keep, mixed + d);
+  for (; d < kv.width; d += 16) mixPages<Q8, H, 1>(kv, pairs, ahead, shares, low, high, d, keep, mixed + d);
+}
+
+template <bool Q8>
+static void attendHeads(const KvPages& kv, const uint8_t* const* pairs, const uint8_t* const* ahead, const float* q,
+                        int low, int high, int heads, Softmax* states, float* mixed) {
+  for (int h = 0, n; h < heads; h += n, q += n * kv.headDim, states += n, mixed += n * kv.width) {
+    n = heads - h < 4 ? heads - h : 4;
+    if (n == 4) attendPages<Q8, 4>(kv, pairs, ahead, q, low, high, states, mixed);
+    if (n == 3) attendPages<Q8, 3>(kv, pairs, ahead, q, low, high, states, mixed);
+    if (n == 2) attendPages<Q8, 2>(kv, pairs, ahead, q, low, high, states, mixed);
+    if (n == 1) attendPages<Q8, 1>(kv, pairs, ahead, q, low, high, states, mixed);
   }
 }
 
@@ -194,6 +288,17 @@ static void attend(const AttendArgs& a) {
   int begin = kv.window == 0 ? 0 : a.positions[a.first] - kv.window + 1;
   for (int start = begin > 0 ? begin / SPAN * SPAN : 0; start < last; start += SPAN) {
     int end = start + SPAN < last ? start + SPAN : last;
+    if (a.n == 1 && a.blockTokens % 16 == 0) {
+      const uint8_t *pairs[SPAN / 16], *ahead[SPAN / 16];
+      for (int p = start, g = 0; p < end; p += 16, g++) {
+        pairs[g] = kv.pair(a.layer, a.kvHead, slotOf(a, p));
+        ahead[g] = p + SPAN < last ? kv.pair(a.layer, a.kvHead, slotOf(a, p + SPAN)) : pairs[g];
+      }
+      int low = kv.window > 0 && begin > start ? begin - start : 0;
+      const float* q = a.q + (size_t(a.first) * kv.heads + a.kvHead * heads) * kv.headDim;
+      (kv.q8 ? attendHeads<true> : attendHeads<false>)(kv, pairs, ahead, q, low, end - start, heads, states, mixed);
+      continue;
+    }
     loadSpan(a, start, end, spanKeys, spanValues);
     prefetchSpan(a, end, end + SPAN < last ? end + SPAN : last);
     for (int i = 0; i < a.n; i++) {

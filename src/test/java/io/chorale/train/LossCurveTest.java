@@ -36,7 +36,8 @@ import org.junit.jupiter.params.provider.CsvSource;
 
 /**
  * Step by step beside PEFT and torch (benchmarks/golden/train_parity.py): same rows, same initial
- * A, float32. On the real model the property {@code chorale.curve.steps} asks for more steps.
+ * A, float32; the real model's reference in float64. On the real model the properties {@code
+ * chorale.curve.steps}, up to 50, and {@code chorale.curve.methods} ask for more.
  */
 class LossCurveTest {
   private static final Path GOLDEN = Path.of("src/test/resources/golden/trainer");
