@@ -2,6 +2,7 @@ package io.chorale.kernel;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 
+import io.chorale.kernel.AttentionCase.Layout;
 import io.chorale.kernel.NativeLibrary.InstructionSet;
 import io.chorale.kernel.Precision.KvCache;
 import io.chorale.kernel.Precision.Nf4;
@@ -11,6 +12,7 @@ import java.util.List;
 import java.util.Random;
 import org.junit.jupiter.params.ParameterizedClass;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
@@ -65,6 +67,44 @@ class NativeInvarianceTest {
                   Arrays.copyOfRange(batch, row * OUT, (row + 1) * OUT),
                   "row %d of %d, slot %d, %d threads".formatted(row, rows, theirs[row], threads));
             }
+          }
+        }
+      }
+    }
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "F16, 9, 3, 64, 0",
+    "F16, 5, 1, 80, 0",
+    "F16, 4, 2, 24, 70",
+    "Q8, 9, 3, 64, 0",
+    "Q8, 7, 1, 80, 70"
+  })
+  void attentionRowHasTheSameBitsAloneAndInAnyChunk(
+      KvCache kvCache, int heads, int kvHeads, int headDim, int window) {
+    // Given
+    AttentionShape shape = new AttentionShape(heads, kvHeads, headDim, window);
+    float[] frequencies = new float[headDim / 2];
+    for (int i = 0; i < frequencies.length; i++) {
+      frequencies[i] = (float) Math.pow(1e4, -2.0 * i / headDim);
+    }
+    boolean int8 = kvCache == KvCache.Q8;
+    AttentionCase chunks = new AttentionCase(shape, frequencies, int8, Layout.PAGES);
+    AttentionCase single = new AttentionCase(shape, frequencies, int8, Layout.PAGES.oneByOne());
+    float[][][] alone;
+    try (NativeOps ops = new NativeOps(set, 1, new Precision(kvCache, Nf4.EXACT))) {
+      alone = single.byPosition(single.run(ops));
+    }
+    for (int threads = 1; threads <= 3; threads++) {
+      try (NativeOps ops = new NativeOps(set, threads, new Precision(kvCache, Nf4.EXACT))) {
+        // When
+        float[][][] together = chunks.byPosition(chunks.run(ops));
+        // Then
+        for (int s = 0; s < 2; s++) {
+          for (int i = 0; i < alone[s].length; i++) {
+            assertArrayEquals(
+                alone[s][i], together[s][i], "sequence %d position %d".formatted(s, i));
           }
         }
       }

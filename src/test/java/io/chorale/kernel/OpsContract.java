@@ -2,6 +2,7 @@ package io.chorale.kernel;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
+import io.chorale.kernel.AttentionCase.Layout;
 import io.chorale.quant.PackedMatrix;
 import io.chorale.tensor.Scope;
 import java.util.Arrays;
@@ -212,7 +213,16 @@ abstract class OpsContract {
   @ParameterizedTest
   @MethodSource("shapes")
   void attentionMixesChunksAndDecodeRowsOverScatteredBlocks(AttentionShape shape) {
-    AttentionCase attention = new AttentionCase(shape, FREQUENCIES, int8Kv());
+    followsTheFormula(new AttentionCase(shape, FREQUENCIES, int8Kv(), Layout.SMALL));
+  }
+
+  @ParameterizedTest
+  @MethodSource("shapes")
+  void attentionMixesChunksAndDecodeRowsOverPages(AttentionShape shape) {
+    followsTheFormula(new AttentionCase(shape, FREQUENCIES, int8Kv(), Layout.PAGES));
+  }
+
+  private void followsTheFormula(AttentionCase attention) {
     // When: positions are fed in uneven chunks, two sequences interleaved in each step
     float[][] got = attention.run(ops());
     // Then
@@ -229,6 +239,7 @@ abstract class OpsContract {
         new AttentionShape(1, 1, 8, 0),
         new AttentionShape(9, 3, 8, 0),
         new AttentionShape(4, 4, 8, 0),
+        new AttentionShape(6, 1, 8, 70),
         new AttentionShape(4, 2, 8, 5));
   }
 

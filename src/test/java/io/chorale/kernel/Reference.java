@@ -106,12 +106,24 @@ final class Reference {
    * To whole multiples, at most 127, of largest / 127 as a half (11 digits, exponents above -15).
    */
   static void roundToInt8(double[] vector) {
-    double largest = Arrays.stream(vector).map(Math::abs).max().orElse(0);
-    double unit = Math.scalb(1.0, Math.max(-14, Math.getExponent(largest / 127)) - 10);
-    double scale = Math.rint(largest / 127 / unit) * unit;
+    double scale = int8Scale(vector);
     for (int i = 0; i < vector.length; i++) {
       vector[i] = Math.rint(vector[i] / scale) * scale;
     }
+  }
+
+  /** Whether a value is within 5e-5 steps of the middle between two of them. */
+  static boolean nearTie(double[] vector) {
+    double scale = int8Scale(vector);
+    return Arrays.stream(vector)
+        .map(x -> Math.abs(x / scale - Math.floor(x / scale) - 0.5))
+        .anyMatch(distance -> distance < 5e-5);
+  }
+
+  private static double int8Scale(double[] vector) {
+    double largest = Arrays.stream(vector).map(Math::abs).max().orElse(0);
+    double unit = Math.scalb(1.0, Math.max(-14, Math.getExponent(largest / 127)) - 10);
+    return Math.rint(largest / 127 / unit) * unit;
   }
 
   /** One query head over keys and values [positions][headDim]. */
