@@ -36,8 +36,8 @@ import org.junit.jupiter.params.provider.CsvSource;
 
 /**
  * Step by step beside PEFT and torch (benchmarks/golden/train_parity.py): same rows, same initial
- * A, float32; the real model's reference in float64. On the real model the properties {@code
- * chorale.curve.steps}, up to 50, and {@code chorale.curve.methods} ask for more.
+ * A, float32; the real model's reference in float64. The properties {@code
+ * chorale.curve.steps}, up to 50, and {@code chorale.curve.methods} choose what is run on it.
  */
 class LossCurveTest {
   private static final Path GOLDEN = Path.of("src/test/resources/golden/trainer");
@@ -158,7 +158,7 @@ class LossCurveTest {
   @Test
   @RealModel
   void stepsOfSmolLm2AreTheStepsOfPeftOnItsDequantizedWeights() throws IOException {
-    int steps = Integer.getInteger("chorale.curve.steps", 2);
+    int steps = Integer.getInteger("chorale.curve.steps", 50);
     for (String method : System.getProperty("chorale.curve.methods", "lora,dora").split(",")) {
       Golden golden = Golden.read("curves-real.json", method);
       double bound = method.equals("dora") ? 1e-3 : 1e-4;
