@@ -152,6 +152,11 @@ final class LowRank implements AutoCloseable {
     y.addmm_(h, scaledB().t(), new Scalar(0.0), updateScale(pass));
   }
 
+  /** As {@link #expand}, added to what y holds. */
+  void addExpanded(Pass pass, Tensor h, Tensor y) {
+    y.addmm_(h, scaledB().t(), new Scalar(1.0), updateScale(pass));
+  }
+
   private Tensor shrunk(Pass pass, long rows, String name) {
     return pass.tape().take(name + ".h", rows, rank());
   }

@@ -132,18 +132,21 @@ final class TrainLinear implements AutoCloseable {
     }
   }
 
-  /** {@code y = x W^T - u + g v} with {@code u = drop(x) W^T, v = u + S h B^T}; v is kept. */
+  /**
+   * {@code y = x W^T + (g - 1) u + S h (g B)^T} with {@code u = drop(x) W^T}; {@code v = u + S h
+   * B^T} is kept. The base's product comes last, as in {@link LowRank#expand}.
+   */
   private void droppedDora(Pass pass, Tensor x, Tensor w, Tensor y) {
     Tensor gain = lora.gain(w);
-    torch.mm_out(y, x, w.t());
     Tensor input = lora.input(pass, x);
     Tensor v = pass.tape().take(name + ".v", y.size(0), y.size(1));
     torch.mm_out(v, input, w.t());
     v.mul_(new Scalar(pass.dropout().scale()));
-    y.sub_(v);
+    torch.mul_out(y, v, gain.sub(new Scalar(1.0)));
     Tensor h = lora.shrink(pass, input, name);
     v.addmm_(h, lora.b().t(), new Scalar(1.0), lora.updateScale(pass));
-    y.add_(v.mul(gain));
+    lora.addExpanded(pass, h, y);
+    y.addmm_(x, w.t());
   }
 
   /**

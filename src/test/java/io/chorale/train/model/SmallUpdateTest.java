@@ -1,20 +1,25 @@
 package io.chorale.train.model;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.chorale.lora.LoraTarget;
 import io.chorale.lora.ModuleId;
 import io.chorale.model.BaseModelFiles;
 import io.chorale.model.Quantization;
+import io.chorale.quant.PackedMatrix;
 import io.chorale.tensor.Scope;
 import io.chorale.tensor.TorchDevice;
 import io.chorale.train.model.math.Buffers;
+import io.chorale.train.model.math.DropoutMask;
 import io.chorale.train.model.weight.FrozenWeight;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.Random;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.TensorOptions;
+import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.junit.jupiter.api.Test;
 
@@ -82,6 +87,74 @@ class SmallUpdateTest {
         assertEquals(1, share(host(y), without, wanted), 0.1);
       }
     }
+  }
+
+  /** The same for DoRA with dropout, whose formula has three parts; beside float32 with the same mask. */
+  @Test
+  void updateOfDoraWithDropoutBelowHalfAStepIsKeptOnAverage() throws IOException {
+    try (BaseModelFiles files = BaseModelFiles.open(MODEL, Quantization.NONE);
+        Scope scope = Scope.open()) {
+      PackedMatrix matrix = files.linear(new ModuleId(0, LoraTarget.Q_PROJ));
+      int in = matrix.cols();
+      int out = matrix.rows();
+      Tensor x = TorchDevice.CPU.floats(normal(ROWS * in, 1), ROWS, in).to(TYPE);
+      float[] a = normal(RANK * in, 0.1);
+      float[] direction = normal(out * RANK, 1e-3);
+      // When
+      float[] exactly = host(dropped(matrix, x, a, direction, ScalarType.Float));
+      float[] exactlyWithout = host(dropped(matrix, x, a, new float[out * RANK], ScalarType.Float));
+      float[] with = host(dropped(matrix, x, a, direction, TYPE));
+      float[] without = host(dropped(matrix, x, a, new float[out * RANK], TYPE));
+      // Then
+      float[] wanted = difference(exactly, exactlyWithout);
+      assertTrue(rms(wanted) < 0.004 * rms(exactly), rms(wanted) + " of " + rms(exactly));
+      assertEquals(1, share(with, without, wanted), 0.1);
+    }
+  }
+
+  private static Tensor dropped(
+      PackedMatrix matrix, Tensor x, float[] a, float[] b, ScalarType type) {
+    int in = matrix.cols();
+    int out = matrix.rows();
+    float[] w = new float[out * in];
+    matrix.dequantizeRows(0, out, w);
+    float[] squares = new float[out];
+    float[] norms = new float[out];
+    for (int o = 0; o < out; o++) {
+      for (int i = 0; i < in; i++) {
+        squares[o] += w[o * in + i] * w[o * in + i];
+      }
+      norms[o] = (float) Math.sqrt(squares[o]);
+    }
+    Tensor y = torch.zeros(new long[] {ROWS, out}, new TensorOptions(type));
+    try (Buffers work = new Buffers(TorchDevice.CPU, type);
+        Buffers tape = new Buffers(TorchDevice.CPU, type);
+        Parameter pa = LooseParameters.of("a", Parameter.Kind.LORA_A, a, RANK, in);
+        Parameter pb = LooseParameters.of("b", Parameter.Kind.LORA_B, b, out, RANK);
+        Parameter m = LooseParameters.of("m", Parameter.Kind.MAGNITUDE, norms, out);
+        TrainLinear linear =
+            new TrainLinear(
+                "q",
+                FrozenWeight.of(matrix, TorchDevice.CPU, type),
+                null,
+                null,
+                null,
+                new LowRank(
+                    0, 1, pa, pb, m, TorchDevice.CPU.floats(squares, out).clone(), type),
+                null)) {
+      linear.refresh();
+      linear.forward(
+          new Pass(work, tape, null, null, null, new DropoutMask(0.3), 11), x.to(type), y);
+    }
+    return y;
+  }
+
+  private static float[] difference(float[] x, float[] y) {
+    float[] out = new float[x.length];
+    for (int i = 0; i < out.length; i++) {
+      out[i] = x[i] - y[i];
+    }
+    return out;
   }
 
   private static double rms(float[] values) {
