@@ -36,8 +36,8 @@ import org.junit.jupiter.params.provider.CsvSource;
 
 /**
  * Step by step beside PEFT and torch (benchmarks/golden/train_parity.py): same rows, same initial
- * A, float32; the real model's reference in float64. The properties {@code
- * chorale.curve.steps}, up to 50, and {@code chorale.curve.methods} choose what is run on it.
+ * A, float32; the real model's reference in float64. The properties {@code chorale.curve.steps}, up
+ * to 50, and {@code chorale.curve.methods} choose what is run on it.
  */
 class LossCurveTest {
   private static final Path GOLDEN = Path.of("src/test/resources/golden/trainer");

@@ -89,7 +89,10 @@ class SmallUpdateTest {
     }
   }
 
-  /** The same for DoRA with dropout, whose formula has three parts; beside float32 with the same mask. */
+  /**
+   * The same for DoRA with dropout, whose formula has three parts; beside float32 with the same
+   * mask.
+   */
   @Test
   void updateOfDoraWithDropoutBelowHalfAStepIsKeptOnAverage() throws IOException {
     try (BaseModelFiles files = BaseModelFiles.open(MODEL, Quantization.NONE);
@@ -139,8 +142,7 @@ class SmallUpdateTest {
                 null,
                 null,
                 null,
-                new LowRank(
-                    0, 1, pa, pb, m, TorchDevice.CPU.floats(squares, out).clone(), type),
+                new LowRank(0, 1, pa, pb, m, TorchDevice.CPU.floats(squares, out).clone(), type),
                 null)) {
       linear.refresh();
       linear.forward(
