@@ -32,7 +32,8 @@ from servers import Chorale
 LIBRARY = REPOSITORY / "target/classes/native/linux-x86_64/libchorale.so"
 MAX_TOKENS = 256
 KERNELS = {"q4Tile": "linears", "nf4Tile": "linears", "nf4Int8Tile": "linears", "q8Tile": "head", "quantize": "linears, inputs to int8",
-           "finish": "linears, finish and LoRA expand", "shrink": "LoRA shrink", "attend": "attention", "pagedAttention": "attention",
+           "finish": "linears, finish and LoRA expand", "shrink": "LoRA shrink", "attend": "attention", "attendHeads<\\w+>": "attention",
+           "pagedAttention": "attention",
            "rmsNorm": "norm, RoPE, SiLU, rest", "siluMul": "norm, RoPE, SiLU, rest", "ropeAndStoreKv": "norm, RoPE, SiLU, rest"}
 HTTP_THREADS = ("vert.x", "executor-thread", "quarkus")
 
