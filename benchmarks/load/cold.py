@@ -27,7 +27,7 @@ import fetch
 import machine
 from client import Request, ask, chat_prompt, percentile
 from many import LATE_MS, RESIDENT, Many, make_many
-from run import REPOSITORY, prepare, say, spread
+from run import REPOSITORY, prepare, results_file, say, spread
 
 STREAM_TOKENS, VISIT_TOKENS = 3600, 4
 STREAM_WORDS, VISIT_WORDS = 40, 12
@@ -126,8 +126,7 @@ def main():
         parser.error(f"--adapters is {options.adapters}, wanted {RESIDENT + options.rounds * options.visits} or more for so many cold visits")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))  # so that no server outlives this program
     setup = prepare(options, with_llama=False)
-    out = options.out or REPOSITORY / "benchmarks" / "results" / f"{started.date().isoformat()}-cold-{machine.slug(machine.describe())}.json"
-    out.parent.mkdir(parents=True, exist_ok=True)
+    out = results_file(options, started, "cold")
     root = make_many(setup.adapters, options.adapters)
     shutil.rmtree(setup.work / "state", ignore_errors=True)
     with Many(setup, root, setup.work / "cold.log") as server:

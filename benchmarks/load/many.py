@@ -25,7 +25,7 @@ import adapters
 import fetch
 import machine
 from client import Request, chat_prompt, measure
-from run import PROMPT_WORDS, REPOSITORY, ZIPF_EXPONENT, numbers, prepare, say, spread
+from run import PROMPT_WORDS, REPOSITORY, ZIPF_EXPONENT, numbers, prepare, results_file, say, spread
 from servers import SLOTS, Chorale
 
 RESIDENT = 8
@@ -185,8 +185,7 @@ def main():
     options, started = read_options(), datetime.datetime.now().astimezone()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))  # so that no server outlives this program
     setup = prepare(options, with_llama=False)
-    out = options.out or REPOSITORY / "benchmarks" / "results" / f"{started.date().isoformat()}-many-{machine.slug(machine.describe())}.json"
-    out.parent.mkdir(parents=True, exist_ok=True)
+    out = results_file(options, started, "many")
 
     def save(seen):
         out.write_text(json.dumps(results(setup, seen, options, started), indent=1) + "\n")

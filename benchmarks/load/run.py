@@ -120,6 +120,14 @@ def visit(kind, setup, round_number, plan, options):
     return seen
 
 
+def results_file(options, started, kind, suffix=""):
+    """Where a program's results go: --out, or DATE-kind-CPU.json; its folder is there."""
+    name = f"{started.date().isoformat()}-{kind}-{machine.slug(machine.describe())}{suffix}.json"
+    out = options.out or REPOSITORY / "benchmarks" / "results" / name
+    out.parent.mkdir(parents=True, exist_ok=True)
+    return out
+
+
 def spread(values):
     values = [v for v in values if v is not None]
     return {"median": round(statistics.median(values), 3), "min": min(values), "max": max(values)} if values else None
@@ -219,10 +227,7 @@ def main():
     options = read_options()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))  # so that no server outlives this program
     setup, plan, started = prepare(options), points(options), datetime.datetime.now().astimezone()
-    suffix = "-quick" if options.quick else ""
-    out = options.out or REPOSITORY / "benchmarks" / "results" / (
-        f"{started.date().isoformat()}-load-{machine.slug(machine.describe())}{suffix}.json")
-    out.parent.mkdir(parents=True, exist_ok=True)
+    out = results_file(options, started, "load", "-quick" if options.quick else "")
     servers = [Chorale, LlamaCpp] + ([Vllm] if given_vllm() else [])
     visits = {kind.name: [] for kind in servers}
     for round_number in range(options.rounds):

@@ -26,7 +26,7 @@ import sys
 import adapters
 import machine
 from client import Request, ask, chat_prompt
-from run import REPOSITORY, numbers, prepare, say
+from run import REPOSITORY, numbers, prepare, results_file, say
 from servers import Chorale
 
 LIBRARY = REPOSITORY / "target/classes/native/linux-x86_64/libchorale.so"
@@ -145,8 +145,7 @@ def main():
             sys.exit(f"no {tool} on the PATH; install linux-perf and binutils")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))  # so that no server outlives this program
     setup, facts = prepare(options, with_llama=False), machine.describe()
-    out = options.out or REPOSITORY / "benchmarks/results" / f"{datetime.date.today()}-steps-{machine.slug(facts)}.json"
-    out.parent.mkdir(parents=True, exist_ok=True)
+    out = results_file(options, datetime.datetime.now(), "steps")
     shutil.rmtree(setup.work / "state", ignore_errors=True)
     found = {"schema": 1, "date": str(datetime.date.today()), "machine": facts, "chorale": machine.commit(REPOSITORY),
              "busy_before": machine.busy_before(), "points": []}
