@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Make src/test/resources/golden/train: losses and gradients of PEFT's autograd on the tiny models of model_files.py.
 
-  train_gradients.py MODELS_DIR OUT_DIR     (src/test/resources/golden/models  src/test/resources/golden/train)
+  train_gradients.py MODELS_DIR OUT_DIR             (src/test/resources/golden/models  src/test/resources/golden/train)
+  train_gradients.py MODELS_DIR OUT_DIR retain      (only retain.json and retain-*.safetensors.gz)
 
 cases.json lists the cases: base, adapter options, sequences with targets (already shifted, -100 where no loss is taken), the sum of
 token losses of each sequence, and where NAME.safetensors.gz holds the adapter's values ("value.KEY") and the gradients of the sum
@@ -10,6 +11,9 @@ two cases, whose masks are made by SeededDropout. Bases that
 are quantized are float models with the dequantized weights (bitsandbytes' generic kernel, gguf-py). Of a whole weight's gradient (full
 fine-tuning, modules_to_save) every 6th row is stored ("rows.KEY") and the sum of every other row ("sum.KEY"); of a whole weight's value in
 modules_to_save only what was added to the base: 0.02 times every row's and every column's own number ("outer.KEY.0", "outer.KEY.1").
+
+retain.json: of some cases the sums over each sequence's rows with a target of KL(base || adapted), by torch's kl_div of the logits
+with PEFT's adapter disabled and enabled; retain-NAME.safetensors.gz the gradients of the sum of all.
 
 Needs torch 2.15, transformers 5.24, peft 0.21.2, bitsandbytes 0.50.2, gguf 0.19. Seeds are fixed; rerunning gives the same tensors
 up to the last bits.
@@ -68,6 +72,9 @@ CASES = {
 }
 FAMILY = {"llama-nf4": "llama", "llama-nf4-dq": "llama", "gguf/llama-q4_1.gguf": "llama",
           "gguf/llama-untied-q4_0.gguf": "llama-untied", "gguf/qwen3-q4_1.gguf": "qwen3"}
+
+
+RETAINED = ["lora-dropout", "dora-dropout", "dora-embed-head", "q4_1"]
 
 
 def sequences():
@@ -174,7 +181,20 @@ def keyed(model, full):
     return out
 
 
-def run(models, name):
+def divergence(model, ids, targets):
+    with torch.no_grad(), model.disable_adapter():
+        base = model(torch.tensor([ids])).logits[0]
+    adapted = model(torch.tensor([ids])).logits[0]
+    each = torch.nn.functional.kl_div(adapted.log_softmax(-1), base.log_softmax(-1), log_target=True, reduction="none").sum(-1)
+    return each[torch.tensor(targets) != -100].sum()
+
+
+def cross_entropy(model, ids, targets):
+    logits = model(torch.tensor([ids])).logits[0]
+    return torch.nn.functional.cross_entropy(logits, torch.tensor(targets), ignore_index=-100, reduction="sum")
+
+
+def run(models, name, loss_of):
     base, options = CASES[name]
     torch.manual_seed(0)
     model = load(models, base)
@@ -191,8 +211,7 @@ def run(models, name):
         for module in dropouts:
             module.first = first
         first += len(ids)
-        logits = model(torch.tensor([ids])).logits[0]
-        loss = torch.nn.functional.cross_entropy(logits, torch.tensor(targets), ignore_index=-100, reduction="sum")
+        loss = loss_of(model, ids, targets)
         loss.backward()
         losses.append(float(loss.detach()))
     tensors = {}
@@ -208,14 +227,29 @@ def run(models, name):
     return losses, tensors
 
 
+def retain(models, out):
+    sums = {}
+    for name in RETAINED:
+        sums[name], tensors = run(models, name, divergence)
+        with open(os.path.join(out, "retain-" + name + ".safetensors.gz"), "wb") as f:
+            f.write(gzip.compress(save({k: t for k, t in tensors.items() if k.startswith("grad.")}), 9, mtime=0))
+        print("retain", name, sums[name])
+    with open(os.path.join(out, "retain.json"), "w") as f:
+        json.dump(sums, f, indent=1)
+        f.write("\n")
+
+
 def main():
     warnings.filterwarnings("ignore")
     torch.set_num_threads(1)
     models, out = sys.argv[1:3]
     os.makedirs(out, exist_ok=True)
+    retain(models, out)
+    if sys.argv[3:] == ["retain"]:
+        return
     cases = []
     for name, (base, options) in CASES.items():
-        losses, tensors = run(models, name)
+        losses, tensors = run(models, name, cross_entropy)
         with open(os.path.join(out, name + ".safetensors.gz"), "wb") as f:
             f.write(gzip.compress(save(tensors), 9, mtime=0))
         cases.append(dict(name=name, base=base, adapter=options, losses=losses))

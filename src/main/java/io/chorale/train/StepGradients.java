@@ -6,6 +6,7 @@ import io.chorale.train.model.TrainableCausalLm;
 import io.chorale.train.optim.Gradients;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 
 /**
  * The gradient of one optimizer step: the sum over a whole window of micro-batches of all token
@@ -16,22 +17,26 @@ final class StepGradients {
   private final TrainableCausalLm model;
   private final List<SftExample> examples;
   private final long seed;
+  private final Optional<RetainSet> retained;
 
   /**
    * @param loss mean over trained tokens, nats
+   * @param divergence mean over the retained rows' tokens, nats; 0 without
    * @param norm of the gradient, not clipped
-   * @param tokens that were computed
+   * @param tokens that were computed, those of retained rows too
    * @param trained of them, with a loss
    */
-  record Result(double loss, double norm, int tokens, int trained) {
+  record Result(double loss, double divergence, double norm, int tokens, int trained) {
     boolean finite() {
-      return Double.isFinite(loss) && Double.isFinite(norm);
+      return Double.isFinite(loss) && Double.isFinite(divergence) && Double.isFinite(norm);
     }
   }
 
-  StepGradients(TrainableCausalLm model, List<SftExample> examples, long seed) {
+  StepGradients(
+      TrainableCausalLm model, List<SftExample> examples, Optional<RetainSet> retained, long seed) {
     this.model = model;
     this.examples = examples;
+    this.retained = retained;
     this.seed = seed;
   }
 
@@ -43,7 +48,13 @@ final class StepGradients {
     for (int micro = 0; micro < window.size(); micro++) {
       sum += model.lossAndGradients(window.get(micro), 1.0 / trained, dropoutSeed(step, micro));
     }
-    return new Result(sum / trained, Gradients.norm(model.parameters()), tokens, trained);
+    double divergence = 0;
+    if (retained.isPresent()) {
+      divergence = retained.get().addGradients(step, dropoutSeed(step, window.size()));
+      tokens += retained.get().tokens(step);
+    }
+    return new Result(
+        sum / trained, divergence, Gradients.norm(model.parameters()), tokens, trained);
   }
 
   /** Different for each micro-batch of a run (the finalizer of SplitMix64). */

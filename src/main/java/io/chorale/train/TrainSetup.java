@@ -15,6 +15,7 @@ import java.util.function.Function;
  * All that a run needs, opened and checked. Whoever made the parts closes them.
  *
  * @param model with the initial values of its parameters
+ * @param retained rows of {@code --retain-data}
  * @param plannedPeakBytes predicted, 0 if not
  */
 public record TrainSetup(
@@ -23,6 +24,7 @@ public record TrainSetup(
     Optimizer optimizer,
     TrainRows rows,
     Optional<TrainRows> heldOut,
+    Optional<TrainRows> retained,
     Over base,
     RunFolder folder,
     TrainListener listener,

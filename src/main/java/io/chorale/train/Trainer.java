@@ -38,6 +38,7 @@ public final class Trainer {
   private final RunFolder folder;
   private final TrainListener listener;
   private final Batches batches;
+  private final Optional<RetainSet> retained;
   private final StepGradients gradients;
   private final SampleAnswers samples;
   private final LrSchedule schedule;
@@ -57,7 +58,9 @@ public final class Trainer {
     this.folder = setup.folder();
     this.listener = setup.listener();
     this.batches = batches(options, setup.rows());
-    this.gradients = new StepGradients(model, setup.rows().examples(), options.loop().seed());
+    this.retained = setup.retained().map(rows -> new RetainSet(model, rows, options));
+    this.gradients =
+        new StepGradients(model, setup.rows().examples(), retained, options.loop().seed());
     this.samples =
         new SampleAnswers(model, setup.heldOut().orElse(setup.rows()).examples(), setup.base());
     this.totalSteps = steps(options, batches);
@@ -192,11 +195,15 @@ public final class Trainer {
 
   private TrainFailure notFinite(RunState at, StepGradients.Result step, List<PackedBatch> window)
       throws IOException {
-    String what = Double.isFinite(step.loss()) ? "gradient" : "loss";
+    boolean diverged = Double.isFinite(step.loss()) && !Double.isFinite(step.divergence());
+    String what =
+        diverged ? "divergence from the base" : Double.isFinite(step.loss()) ? "gradient" : "loss";
     List<String> sources =
-        Arrays.stream(gradients.culprits(window, at.step()))
-            .mapToObj(row -> setup.rows().sources().get(row))
-            .toList();
+        diverged
+            ? retained.orElseThrow().sources(at.step())
+            : Arrays.stream(gradients.culprits(window, at.step()))
+                .mapToObj(row -> setup.rows().sources().get(row))
+                .toList();
     listener.on(new TrainEvent.NotFinite(at.step() + 1, what, sources));
     Optional<Path> kept = folder.find("auto");
     String message =
@@ -212,6 +219,9 @@ public final class Trainer {
 
   private void tell(
       RunState at, double epoch, double lr, StepGradients.Result step, double seconds) {
+    if (retained.isPresent()) {
+      listener.on(new TrainEvent.Retained(at.step(), step.divergence()));
+    }
     listener.on(
         new TrainEvent.Step(
             at.step(),
@@ -322,6 +332,9 @@ public final class Trainer {
     identity.put("steps in all", Integer.toString(totalSteps));
     identity.put("training data", String.join(" ", setup.rows().sha256().values()));
     setup
+        .retained()
+        .ifPresent(rows -> identity.put("retained data", String.join(" ", rows.sha256().values())));
+    setup
         .heldOut()
         .ifPresent(rows -> identity.put("held-out data", String.join(" ", rows.sha256().values())));
     return identity;
@@ -341,6 +354,9 @@ public final class Trainer {
     setup
         .heldOut()
         .ifPresent(held -> facts.put("held-out rows", Integer.toString(held.examples().size())));
+    setup
+        .retained()
+        .ifPresent(kept -> facts.put("retained rows", Integer.toString(kept.examples().size())));
     return facts;
   }
 
@@ -348,6 +364,13 @@ public final class Trainer {
     TrainRows rows = setup.rows();
     Map<String, String> hashes = new LinkedHashMap<>();
     rows.sha256().forEach((file, sha) -> hashes.put(Path.of(file).getFileName().toString(), sha));
+    setup
+        .retained()
+        .ifPresent(
+            kept ->
+                kept.sha256()
+                    .forEach(
+                        (file, sha) -> hashes.put(Path.of(file).getFileName().toString(), sha)));
     return new RunFacts.Data(
         hashes,
         rows.rows(),

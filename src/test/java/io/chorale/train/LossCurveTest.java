@@ -29,6 +29,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.zip.CRC32;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -120,7 +121,7 @@ class LossCurveTest {
               settings.get("lr").doubleValue(),
               settings.get("warmup").doubleValue(),
               settings.get("steps").intValue());
-      StepGradients gradients = new StepGradients(model, golden.rows(), 0);
+      StepGradients gradients = new StepGradients(model, golden.rows(), Optional.empty(), 0);
       AdamSettings adam = AdamSettings.of(settings.get("decay").doubleValue(), 1);
       try (Optimizer optimizer = new AdamW(model.parameters(), adam, StateMemory.inRam())) {
         for (int step = 0; step < steps; step++) {

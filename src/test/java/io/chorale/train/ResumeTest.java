@@ -47,7 +47,8 @@ class ResumeTest {
     for (String[] how :
         new String[][] {
           {"optimizer", "adamw", "packing", "false", "paged", "false"},
-          {"optimizer", "adamw8bit", "packing", "true", "paged", "true"}
+          {"optimizer", "adamw8bit", "packing", "true", "paged", "true"},
+          {"retain-data", "kept.jsonl", "retain-batch", "3"}
         }) {
       // Given
       Path whole = folder.resolve("whole-" + how[1]);

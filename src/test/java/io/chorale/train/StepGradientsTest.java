@@ -15,6 +15,7 @@ import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import org.junit.jupiter.api.Test;
 
 class StepGradientsTest {
@@ -35,7 +36,8 @@ class StepGradientsTest {
       var shape = new Batches.Shape(batchSize, gradAccum, false, 64, 5);
       List<PackedBatch> window = new Batches(rows, shape).step(0, 0);
       assertEquals((rows.size() + batchSize - 1) / batchSize, window.size());
-      StepGradients.Result result = new StepGradients(model, rows, 5).compute(window, 0);
+      StepGradients.Result result =
+          new StepGradients(model, rows, Optional.empty(), 5).compute(window, 0);
       List<float[]> gradients = new ArrayList<>();
       for (Parameter p : model.parameters()) {
         float[] grad = new float[(int) p.elements()];

@@ -117,6 +117,7 @@ final class TinyRun implements AutoCloseable {
             optimizer,
             rows,
             heldOut,
+            options.retain().map(retain -> rows(7)),
             new TrainSetup.Over(
                 new RunFacts.BaseFacts(
                     "llama", files.fingerprint(), "F32", "none", "chat-template"),

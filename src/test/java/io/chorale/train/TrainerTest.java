@@ -68,6 +68,54 @@ class TrainerTest {
     assertFalse(Arrays.equals(one, other));
   }
 
+  @Test
+  void retainedRowsAreToldOfFromZeroAndKeepTheModelNearItsBase() throws IOException {
+    // When
+    List<TrainEvent.Retained> held = distances("held", "10");
+    List<TrainEvent.Retained> free = distances("free", "1e-9");
+    // Then
+    assertEquals(IntStream.rangeClosed(1, 20).boxed().toList(), steps(held));
+    assertEquals(0, held.get(0).divergence(), 1e-9); // B is 0
+    assertTrue(free.get(19).divergence() > 0.1, free.toString());
+    assertTrue(held.get(19).divergence() < 0.2 * free.get(19).divergence(), held.toString());
+  }
+
+  private static List<Integer> steps(List<TrainEvent.Retained> told) {
+    return told.stream().map(TrainEvent.Retained::step).toList();
+  }
+
+  private List<TrainEvent.Retained> distances(String name, String weight) throws IOException {
+    String[] flags = {
+      "retain-data",
+      "kept.jsonl",
+      "retain-weight",
+      weight,
+      "retain-batch",
+      "3",
+      "max-steps",
+      "20",
+      "lr",
+      "0.01",
+      "dropout",
+      "0"
+    };
+    try (TinyRun run = TinyRun.open(folder.resolve(name), flags)) {
+      run.trainer.run();
+      return run.events(TrainEvent.Retained.class);
+    }
+  }
+
+  @Test
+  void retainedRowsNeedABaseThatIsNotTrained() {
+    // When
+    var e =
+        assertThrows(
+            IllegalArgumentException.class,
+            () -> TinyRun.open(folder, "retain-data", "kept.jsonl", "modules-to-save", "lm_head"));
+    // Then
+    assertTrue(e.getMessage().startsWith("--retain-data is given with --modules-to-save"));
+  }
+
   private byte[] weights(String name, String... flags) throws IOException {
     try (TinyRun run = TinyRun.open(folder.resolve(name), flags)) {
       run.trainer.run();

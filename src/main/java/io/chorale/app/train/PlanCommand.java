@@ -111,7 +111,12 @@ public final class PlanCommand implements Callable<Integer> {
     try {
       TrainRows rows =
           TrainRows.load(options.data().files(), options.data().format(), base.encoder(options));
-      return PlannedRun.data(rows, Optional.empty());
+      Optional<TrainRows> retained = Optional.empty();
+      if (options.retain().isPresent()) {
+        List<Path> files = options.retain().get().files();
+        retained = Optional.of(TrainRows.load(files, Optional.empty(), base.encoder(options)));
+      }
+      return PlannedRun.data(options, rows, Optional.empty(), retained);
     } catch (IllegalArgumentException e) {
       throw new UsageException(e.getMessage());
     }

@@ -37,11 +37,24 @@ final class PlannedRun {
     }
   }
 
-  /** Sizes of training rows, and of held-out ones if there are. */
-  static DataShape data(TrainRows rows, Optional<TrainRows> heldOut) {
-    int[] lengths = rows.examples().stream().mapToInt(e -> e.ids().length).toArray();
+  /** Sizes of training rows, and of held-out and retained ones if there are. */
+  static DataShape data(
+      TrainOptions options,
+      TrainRows rows,
+      Optional<TrainRows> heldOut,
+      Optional<TrainRows> retained) {
     double share = rows.tokens() == 0 ? 1 : (double) rows.trainedTokens() / rows.tokens();
-    return new DataShape(lengths, share, heldOut.map(TrainRows::tokens).orElse(0L));
+    return new DataShape(
+        lengths(rows),
+        share,
+        heldOut.map(TrainRows::tokens).orElse(0L),
+        retained.map(
+            some ->
+                new DataShape.Retained(lengths(some), options.retain().orElseThrow().batchSize())));
+  }
+
+  private static int[] lengths(TrainRows rows) {
+    return rows.examples().stream().mapToInt(e -> e.ids().length).toArray();
   }
 
   private static TrainShape shape(TrainOptions options, BaseShape base) {

@@ -42,6 +42,9 @@ final class RunPlaces {
     for (Path file : options.data().evalFile().stream().toList()) {
       require(Files.isRegularFile(file), "--eval-data", file, "an existing file");
     }
+    for (Path file : options.retain().map(TrainOptions.Retain::files).orElse(List.of())) {
+      require(Files.isRegularFile(file), "--retain-data", file, "an existing file");
+    }
     for (Path folder : options.base().initAdapter().stream().toList()) {
       require(
           Files.isRegularFile(folder.resolve("adapter_config.json"))

@@ -21,6 +21,7 @@ import io.chorale.train.optim.AdamW;
 import io.chorale.train.optim.AdamW8bit;
 import io.chorale.train.optim.Optimizer;
 import io.chorale.train.optim.StateMemory;
+import io.chorale.train.plan.DataShape;
 import io.chorale.train.plan.MachineRate;
 import io.chorale.train.plan.TrainPlan;
 import io.chorale.train.save.InitAdapter;
@@ -71,14 +72,15 @@ public final class TrainCommand implements Callable<Integer> {
     try (OpenedModel base = OpenedModel.open(path, options)) {
       options = withInitAdapter(options, base);
       List<TrainRows> rows = rows(options, base, out);
-      TrainPlan plan = plan(options, base, rows, out);
+      Optional<TrainRows> retained = retained(options, base, out);
+      TrainPlan plan = plan(options, base, rows, retained, out);
       options = PlannedRun.adapted(options, plan);
       if (options.saving().dryRun()) {
         out.printf("dry run: %s is not trained%n", options.saving().name());
         out.flush();
         return 0;
       }
-      return train(options, base, rows, plan);
+      return train(options, base, rows, retained, plan);
     }
   }
 
@@ -164,27 +166,47 @@ public final class TrainCommand implements Callable<Integer> {
       out.printf("held out: %,d of the rows%n", parts.get(0).examples().size());
     }
     out.flush();
-    for (TrainRows part : rows) {
-      if (part.examples().isEmpty()) {
-        throw new UsageException(
-            "%s: no row is left that could be used; chorale data check names every reason"
-                .formatted(String.join(", ", part.sha256().keySet())));
-      }
-    }
+    rows.forEach(TrainCommand::requireSome);
     return rows;
+  }
+
+  /** The rows of --retain-data; what was found is printed. */
+  private static Optional<TrainRows> retained(
+      TrainOptions options, OpenedModel base, PrintWriter out) throws IOException {
+    if (options.retain().isEmpty()) {
+      return Optional.empty();
+    }
+    TrainRows rows =
+        TrainRows.load(options.retain().get().files(), Optional.empty(), base.encoder(options));
+    out.print("retained: " + DataSummary.text(rows, FINDINGS_SHOWN));
+    out.flush();
+    requireSome(rows);
+    return Optional.of(rows);
+  }
+
+  private static void requireSome(TrainRows rows) {
+    if (rows.examples().isEmpty()) {
+      throw new UsageException(
+          "%s: no row is left that could be used; chorale data check names every reason"
+              .formatted(String.join(", ", rows.sha256().keySet())));
+    }
   }
 
   /** The plan under --max-memory; printed. */
   private static TrainPlan plan(
-      TrainOptions options, OpenedModel base, List<TrainRows> rows, PrintWriter out) {
+      TrainOptions options,
+      OpenedModel base,
+      List<TrainRows> rows,
+      Optional<TrainRows> retained,
+      PrintWriter out) {
     Optional<TrainRows> heldOut = rows.stream().skip(1).findFirst();
     int bytes = PlannedRun.computeBytes(options);
     MachineRate rate =
         options.machine().device().equals("cpu")
             ? MachineRate.measure(bytes, threads(options))
             : MachineRate.assumed(bytes);
-    TrainPlan plan =
-        PlannedRun.of(options, base.files(), PlannedRun.data(rows.get(0), heldOut), rate);
+    DataShape data = PlannedRun.data(options, rows.get(0), heldOut, retained);
+    TrainPlan plan = PlannedRun.of(options, base.files(), data, rate);
     TrainPlan chosen = PlannedRun.within(plan, options);
     out.print(chosen.text(PlannedRun.limitBytes(options)) + PlannedRun.changed(plan, chosen));
     out.flush();
@@ -196,7 +218,12 @@ public final class TrainCommand implements Callable<Integer> {
     return asked > 0 ? asked : Runtime.getRuntime().availableProcessors();
   }
 
-  private int train(TrainOptions options, OpenedModel base, List<TrainRows> rows, TrainPlan plan)
+  private int train(
+      TrainOptions options,
+      OpenedModel base,
+      List<TrainRows> rows,
+      Optional<TrainRows> retained,
+      TrainPlan plan)
       throws IOException {
     PrintWriter out = spec.commandLine().getOut();
     TrainOptions.Machine machine = options.machine();
@@ -231,6 +258,7 @@ public final class TrainCommand implements Callable<Integer> {
                 optimizer,
                 rows.get(0),
                 rows.stream().skip(1).findFirst(),
+                retained,
                 base.forTrainer(options),
                 folder,
                 watch,

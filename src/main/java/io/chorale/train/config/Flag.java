@@ -15,6 +15,13 @@ public enum Flag {
   EVAL_DATA(FlagType.PATH, null, "Held-out data; the adapter that does best on it is kept."),
   EVAL_SPLIT(
       FlagType.number("[0, 0.5]"), "0", "Share of --data to hold out, if there is no --eval-data."),
+  RETAIN_DATA(
+      FlagType.PATH.list(),
+      null,
+      "Texts on which the adapter shall answer as the base does. Repeatable."),
+  RETAIN_WEIGHT(
+      FlagType.number("(0, inf)"), "1", "Of the mean divergence from the base on those, in nats."),
+  RETAIN_BATCH(FlagType.whole(1, 65536), "8", "Rows of --retain-data in each step."),
   PROMPT_FORM(
       FlagType.choice("chat-template", "instruction"),
       "chat-template",
@@ -141,7 +148,7 @@ public enum Flag {
    */
   public boolean shapesTheResult() {
     return switch (this) {
-      case DATA, EVAL_DATA, MODEL, INIT_ADAPTER -> false; // held by their contents
+      case DATA, EVAL_DATA, RETAIN_DATA, MODEL, INIT_ADAPTER -> false; // held by their contents
       case NAME, BASE_NAME, OUT, RUN_DIR, FORCE, RESUME, DRY_RUN -> false;
       case SAVE_EVERY, SAVE_LIMIT, SAMPLES, PAGED, THREADS, MAX_MEMORY, FIT -> false;
       default -> true;

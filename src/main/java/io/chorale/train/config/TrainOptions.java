@@ -21,6 +21,7 @@ import java.util.Optional;
  */
 public record TrainOptions(
     Data data,
+    Optional<Retain> retain,
     Baseline base,
     AdapterSpec adapter,
     Loop loop,
@@ -39,6 +40,19 @@ public record TrainOptions(
       int maxSeqLength,
       boolean packing) {
     public Data {
+      files = List.copyOf(files);
+    }
+  }
+
+  /**
+   * What must stay as it is.
+   *
+   * @param files of texts on which the adapted model is held to its base
+   * @param weight of their mean divergence, beside the mean loss of the data
+   * @param batchSize of their rows in each step
+   */
+  public record Retain(List<Path> files, double weight, int batchSize) {
+    public Retain {
       files = List.copyOf(files);
     }
   }
@@ -127,6 +141,7 @@ public record TrainOptions(
             PromptForm.valueOf(constant(values.text(Flag.PROMPT_FORM))),
             values.whole(Flag.MAX_SEQ_LENGTH),
             values.on(Flag.PACKING)),
+        retain(values),
         new Baseline(
             values.some(Flag.MODEL),
             values.some(Flag.BASE_NAME),
@@ -160,6 +175,14 @@ public record TrainOptions(
             values.on(Flag.FORCE),
             values.on(Flag.DRY_RUN)),
         values);
+  }
+
+  private static Optional<Retain> retain(FlagValues values) {
+    List<Path> files = values.all(Flag.RETAIN_DATA).stream().map(Path::of).toList();
+    return files.isEmpty()
+        ? Optional.empty()
+        : Optional.of(
+            new Retain(files, values.number(Flag.RETAIN_WEIGHT), values.whole(Flag.RETAIN_BATCH)));
   }
 
   private static AdapterSpec adapter(FlagValues values) {
@@ -228,6 +251,12 @@ public record TrainOptions(
       throw new IllegalArgumentException(
           "--lora-plus-ratio is %s with --method full, which has no A and B; wanted 1"
               .formatted(values.text(Flag.LORA_PLUS_RATIO)));
+    }
+    if (!values.all(Flag.RETAIN_DATA).isEmpty()
+        && (full || !values.all(Flag.MODULES_TO_SAVE).isEmpty())) {
+      throw new IllegalArgumentException(
+          "--retain-data is given with %s, which trains the base's own values: nothing is left to hold the model to; wanted factors only"
+              .formatted(full ? "--method full" : "--modules-to-save"));
     }
     checkMergeAware(values);
   }

@@ -14,6 +14,7 @@ import io.chorale.train.model.math.SequenceBundles;
  * @param bundles the sequences, as attention takes them, and the rows
  * @param dropout null if nothing is dropped
  * @param dropoutSeed of this pass; modules mix their own index into it
+ * @param adapted whether updates are computed; without them the base alone answers, forward only
  */
 record Pass(
     Buffers work,
@@ -22,13 +23,19 @@ record Pass(
     Rope.Angles angles,
     SequenceAttention attention,
     DropoutMask dropout,
-    long dropoutSeed) {
+    long dropoutSeed,
+    boolean adapted) {
 
   int rows() {
     return bundles.rows();
   }
 
   Pass onto(Buffers other) {
-    return new Pass(work, other, bundles, angles, attention, dropout, dropoutSeed);
+    return new Pass(work, other, bundles, angles, attention, dropout, dropoutSeed, adapted);
+  }
+
+  /** The same sequences through the base alone. */
+  Pass ofBase() {
+    return new Pass(work, tape, bundles, angles, attention, null, 0, false);
   }
 }

@@ -37,7 +37,7 @@ record TrainEmbedding(FrozenWeight base, Parameter whole, LowRank lora) implemen
       return;
     }
     y.copy_(base.rows(ids, work));
-    if (lora == null) {
+    if (lora == null || !pass.adapted()) {
       return;
     }
     y.addmm_(shrink(index), lora.b().t(), new Scalar(1.0), new Scalar((double) lora.scaling()));

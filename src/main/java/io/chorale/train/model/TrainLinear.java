@@ -81,8 +81,8 @@ final class TrainLinear implements AutoCloseable {
   }
 
   /** Keeps the dense weight over several products, until {@link #letGo}; in the caller's scope. */
-  void hold(Buffers work) {
-    held = weight(work, "held");
+  void hold(Pass pass) {
+    held = weight(pass, "held");
   }
 
   /** Gives the memory of {@link #hold} back. */
@@ -91,13 +91,14 @@ final class TrainLinear implements AutoCloseable {
     work.release("held");
   }
 
-  private Tensor weight(Buffers work) {
-    return held == null ? weight(work, "weight") : held;
+  private Tensor weight(Pass pass) {
+    return held == null ? weight(pass, "weight") : held;
   }
 
-  private Tensor weight(Buffers work, String buffer) {
+  private Tensor weight(Pass pass, String buffer) {
+    Buffers work = pass.work();
     if (whole == null) {
-      return asMerged ? merged.dense(work, buffer) : base.dense(work, buffer);
+      return asMerged && pass.adapted() ? merged.dense(work, buffer) : base.dense(work, buffer);
     }
     Tensor value = whole.value();
     return work.type() == ScalarType.Float
@@ -111,8 +112,8 @@ final class TrainLinear implements AutoCloseable {
   }
 
   void forward(Pass pass, Tensor x, Tensor y) {
-    Tensor w = weight(pass.work());
-    if (lora == null) {
+    Tensor w = weight(pass);
+    if (lora == null || !pass.adapted()) {
       torch.mm_out(y, x, w.t());
     } else if (lora.dora() && pass.dropout() != null) {
       droppedDora(pass, x, w, y);
@@ -161,7 +162,7 @@ final class TrainLinear implements AutoCloseable {
     boolean droppedDora = lora != null && lora.dora() && pass.dropout() != null;
     Tensor ofDropped = null;
     if (dx != null) {
-      Tensor w = weight(pass.work());
+      Tensor w = weight(pass);
       if (lora != null && lora.dora() && !droppedDora) {
         w = lora.scaled(w, pass.work());
       }

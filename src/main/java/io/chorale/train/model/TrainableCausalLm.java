@@ -7,6 +7,7 @@ import io.chorale.tensor.GradMode;
 import io.chorale.tensor.Scope;
 import io.chorale.tensor.TorchDevice;
 import io.chorale.train.data.SftExample;
+import io.chorale.train.model.math.BaseDivergence;
 import io.chorale.train.model.math.Buffers;
 import io.chorale.train.model.math.DropoutMask;
 import io.chorale.train.model.math.Rope;
@@ -175,6 +176,38 @@ public final class TrainableCausalLm implements AutoCloseable {
     return sum;
   }
 
+  /**
+   * Adds {@code gradScale * d(sum of KL(base || adapted))/dp} to every gradient: the divergence of
+   * what the adapted model predicts from what its base does, over the rows that have a target
+   * (Kullback and Leibler; as a penalty on forgetting, Li and Hoiem 2016, arXiv:1606.09282). It and
+   * its gradient are 0 where nothing has changed.
+   *
+   * @param dropoutSeed as in {@link #lossAndGradients}; the base drops nothing
+   * @return the sum over those rows, nats
+   * @throws IllegalStateException if the base is trained itself, see {@link #keepsBase}
+   */
+  public double divergenceAndGradients(PackedBatch batch, double gradScale, long dropoutSeed) {
+    if (!keepsBase()) {
+      throw new IllegalStateException("the base's own values are trained, nothing is left of it");
+    }
+    DropoutMask dropout = spec.dropout() > 0 ? new DropoutMask(spec.dropout()) : null;
+    double sum = 0;
+    try (GradMode off = GradMode.off()) {
+      refresh();
+      int index = 0;
+      for (Slice slice : slices(batch)) {
+        long seed = DropoutMask.mix(dropoutSeed) + index++;
+        sum += new Run(slice, dropout, seed).divergenceAndGradients(gradScale);
+      }
+    }
+    return sum;
+  }
+
+  /** Whether the base is as it was opened: no module of it is trained whole. */
+  public boolean keepsBase() {
+    return spec.method() != TrainMethod.FULL && spec.modulesToSave().isEmpty();
+  }
+
   /** Logits after the last of one sequence's ids, [vocab]. */
   public float[] logits(int[] ids) {
     int[] targets = new int[ids.length];
@@ -221,15 +254,10 @@ public final class TrainableCausalLm implements AutoCloseable {
     double lossAndGradients(double gradScale) {
       try (Scope scope = Scope.open()) {
         begin();
-        forward(true);
+        Tensor out = forward(true);
         Tensor dx = work.take("dx", slice.rows(), base.hidden());
-        double sum = headLoss(gradScale, dx);
-        for (int layer = layers.size() - 1; layer >= 0; layer--) {
-          backward(layer, dx);
-        }
-        if (embedding.trained()) {
-          embedding.backward(index, x(0), dx);
-        }
+        double sum = headLoss(out, dx, crossEntropy(gradScale));
+        backward(dx);
         return sum;
       }
     }
@@ -237,8 +265,22 @@ public final class TrainableCausalLm implements AutoCloseable {
     double loss() {
       try (Scope scope = Scope.open()) {
         begin();
-        forward(false);
-        return headLoss(0, null);
+        return headLoss(forward(false), null, crossEntropy(0));
+      }
+    }
+
+    double divergenceAndGradients(double gradScale) {
+      try (Scope scope = Scope.open()) {
+        begin();
+        Pass adapted = pass;
+        pass = adapted.ofBase();
+        Tensor ofBase = work.take("base.x", slice.rows(), base.hidden()).copy_(forward(false));
+        pass = adapted;
+        Tensor out = forward(true);
+        Tensor dx = work.take("dx", slice.rows(), base.hidden());
+        double sum = headLoss(out, dx, divergence(ofBase, gradScale));
+        backward(dx);
+        return sum;
       }
     }
 
@@ -267,7 +309,8 @@ public final class TrainableCausalLm implements AutoCloseable {
               rope.at(positions, slice.longest()),
               attention,
               dropout,
-              seed);
+              seed,
+              true);
     }
 
     private Pass on(int layer) {
@@ -292,6 +335,15 @@ public final class TrainableCausalLm implements AutoCloseable {
       return x(at);
     }
 
+    private void backward(Tensor dx) {
+      for (int layer = layers.size() - 1; layer >= 0; layer--) {
+        backward(layer, dx);
+      }
+      if (embedding.trained()) {
+        embedding.backward(index, x(0), dx);
+      }
+    }
+
     private void backward(int layer, Tensor dx) {
       try (Scope scope = Scope.open()) {
         if (compute.checkpointing()) {
@@ -306,21 +358,21 @@ public final class TrainableCausalLm implements AutoCloseable {
     /**
      * The loss of the trained rows, a band at a time.
      *
-     * @param dx gradient of the last layer's output, overwritten; null if not wanted
+     * @param out of the last layer
+     * @param dx gradient of {@code out}, overwritten; null if not wanted
      */
-    private double headLoss(double gradScale, Tensor dx) {
+    private double headLoss(Tensor out, Tensor dx, BandLoss loss) {
       int[] rows = slice.trainedRows();
-      Tensor out = dx == null ? x(layers.size() % 2) : x(layers.size());
       if (dx != null) {
         dx.zero_();
       }
       double sum = 0;
-      head.hold(work); // once for all bands: decoding a head takes as long as several products
+      head.hold(pass); // once for all bands: decoding a head takes as long as several products
       try {
         for (int from = 0; from < rows.length; from += compute.lossChunkRows()) {
           try (Scope scope = Scope.open()) {
             int to = Math.min(rows.length, from + compute.lossChunkRows());
-            sum += band(Arrays.copyOfRange(rows, from, to), out, gradScale, dx);
+            sum += band(Arrays.copyOfRange(rows, from, to), out, dx, loss);
           }
         }
       } finally {
@@ -329,21 +381,46 @@ public final class TrainableCausalLm implements AutoCloseable {
       return sum;
     }
 
-    private double band(int[] rows, Tensor out, double gradScale, Tensor dx) {
-      int count = rows.length;
-      Tensor at = compute.device().longs(Arrays.stream(rows).asLongStream().toArray());
-      Tensor targets = compute.device().longs(slice.targetsOf(rows));
+    private BandLoss crossEntropy(double gradScale) {
+      return (rows, at, logits) -> {
+        Tensor targets = compute.device().longs(slice.targetsOf(rows));
+        return TokenLoss.sumAndGradient(logits, targets, gradScale, logits32);
+      };
+    }
+
+    /**
+     * @param ofBase the last layer's output without updates
+     */
+    private BandLoss divergence(Tensor ofBase, double gradScale) {
+      return (rows, at, logits) -> {
+        Tensor wanted = bandLogits(pass.ofBase(), ofBase, at, "base.");
+        return BaseDivergence.sumAndGradient(logits, wanted.narrow(0, 0, rows.length), gradScale);
+      };
+    }
+
+    /** Logits of some rows, [at least as many, vocab]; their inputs stay in NAMEhead.in and .x. */
+    private Tensor bandLogits(Pass through, Tensor out, Tensor at, String name) {
+      int count = (int) at.size(0);
       int padded = SequenceBundles.bandRows(count, compute.lossChunkRows());
-      Tensor picked = work.take("head.in", padded, base.hidden());
+      Tensor picked = work.take(name + "head.in", padded, base.hidden());
       torch.index_select_out(picked.narrow(0, 0, count), out, 0, at);
       SequenceBundles.zeroAfter(picked, count);
-      Tensor normed = work.take("head.x", padded, base.hidden());
+      Tensor normed = work.take(name + "head.x", padded, base.hidden());
       finalNorm.forward(picked, normed);
-      Tensor logits = work.take("logits", padded, base.vocab());
-      head.forward(pass, normed, logits);
-      Tensor own = logits.narrow(0, 0, count);
+      Tensor logits = work.take(name + "logits", padded, base.vocab());
+      head.forward(through, normed, logits);
+      return logits;
+    }
+
+    private double band(int[] rows, Tensor out, Tensor dx, BandLoss loss) {
+      int count = rows.length;
+      Tensor at = compute.device().longs(Arrays.stream(rows).asLongStream().toArray());
+      Tensor logits = bandLogits(pass, out, at, "");
+      int padded = (int) logits.size(0);
+      Tensor picked = work.take("head.in", padded, base.hidden());
+      Tensor normed = work.take("head.x", padded, base.hidden());
       Tensor before = head.keptForDora(work, logits);
-      double sum = TokenLoss.sumAndGradient(own, targets, gradScale, logits32);
+      double sum = loss.sumAndGradient(rows, at, logits.narrow(0, 0, count));
       if (dx != null) {
         SequenceBundles.zeroAfter(logits, count);
         Tensor dNormed = work.take("head.dx", padded, base.hidden());
@@ -354,6 +431,18 @@ public final class TrainableCausalLm implements AutoCloseable {
       }
       return sum;
     }
+  }
+
+  /** What a band of rows costs. */
+  @FunctionalInterface
+  private interface BandLoss {
+    /**
+     * @param rows of the slice
+     * @param at the same, int64
+     * @param logits [rows, vocab], overwritten with the loss's gradient
+     * @return the sum, nats
+     */
+    double sumAndGradient(int[] rows, Tensor at, Tensor logits);
   }
 
   public void zeroGrads() {

@@ -1,6 +1,7 @@
 package io.chorale.train.plan;
 
 import java.util.Arrays;
+import java.util.Optional;
 import java.util.SplittableRandom;
 
 /**
@@ -9,13 +10,33 @@ import java.util.SplittableRandom;
  * @param lengths tokens of each row, after cutting
  * @param trainedShare of the tokens that the loss is taken over, 0 to 1
  * @param evaluated tokens that one evaluation goes over
+ * @param retained what each step is held to the base on
  */
-public record DataShape(int[] lengths, double trainedShare, long evaluated) {
+public record DataShape(
+    int[] lengths, double trainedShare, long evaluated, Optional<Retained> retained) {
+
+  /**
+   * Rows of {@code --retain-data}.
+   *
+   * @param lengths tokens of each, after cutting
+   * @param batchSize of them in each step
+   */
+  public record Retained(int[] lengths, int batchSize) {
+    DataShape asData() {
+      return new DataShape(lengths, 1, 0, Optional.empty());
+    }
+
+    /** Those of a step. */
+    double tokens() {
+      return Arrays.stream(lengths).average().orElse(0) * Math.min(batchSize, lengths.length);
+    }
+  }
+
   /** Equal rows, all of them trained on: what to assume without data. */
   public static DataShape full(int rows, int length) {
     int[] lengths = new int[rows];
     Arrays.fill(lengths, length);
-    return new DataShape(lengths, 1, 0);
+    return new DataShape(lengths, 1, 0, Optional.empty());
   }
 
   long tokens() {
@@ -28,8 +49,15 @@ public record DataShape(int[] lengths, double trainedShare, long evaluated) {
 
   /** With rows cut to a length. */
   DataShape cutTo(int length) {
-    int[] cut = Arrays.stream(lengths).map(l -> Math.min(l, length)).toArray();
-    return new DataShape(cut, trainedShare, evaluated);
+    return new DataShape(
+        cut(lengths, length),
+        trainedShare,
+        evaluated,
+        retained.map(r -> new Retained(cut(r.lengths(), length), r.batchSize())));
+  }
+
+  private static int[] cut(int[] lengths, int length) {
+    return Arrays.stream(lengths).map(l -> Math.min(l, length)).toArray();
   }
 
   /**

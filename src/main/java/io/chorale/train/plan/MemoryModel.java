@@ -3,6 +3,7 @@ package io.chorale.train.plan;
 import io.chorale.lora.LoraTarget;
 import io.chorale.lora.ModuleId;
 import io.chorale.train.model.TrainMethod;
+import io.chorale.train.model.math.BaseDivergence;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
@@ -38,6 +39,7 @@ final class MemoryModel {
   private final long rows;
   private final long longest;
   private final long trainedRows;
+  private final long retainedRows;
   private final long dataTokens;
   private final List<MemoryItem> items = new ArrayList<>();
 
@@ -46,10 +48,15 @@ final class MemoryModel {
     this.shape = shape;
     DataShape cut = data.cutTo(shape.maxSeqLength());
     int filled = shape.packing() ? shape.batchSize() * shape.maxSeqLength() : 0;
-    this.longest = cut.longest();
-    this.rows = cut.largestSlice(shape.batchSize(), filled, SLICE_ROWS);
-    this.trainedRows = Math.max(1, (long) Math.ceil(rows * data.trainedShare()));
-    this.dataTokens = cut.tokens();
+    DataShape retained = cut.retained().map(DataShape.Retained::asData).orElse(null);
+    int batch = cut.retained().map(DataShape.Retained::batchSize).orElse(0);
+    this.retainedRows = retained == null ? 0 : retained.largestSlice(batch, 0, SLICE_ROWS);
+    long own = cut.largestSlice(shape.batchSize(), filled, SLICE_ROWS);
+    this.longest = Math.max(cut.longest(), retained == null ? 0 : retained.longest());
+    this.rows = Math.max(own, retainedRows);
+    this.trainedRows =
+        Math.max(Math.max(1, (long) Math.ceil(own * data.trainedShare())), retainedRows);
+    this.dataTokens = cut.tokens() + (retained == null ? 0 : retained.tokens());
   }
 
   static List<MemoryItem> items(BaseShape base, TrainShape shape, DataShape data) {
@@ -220,5 +227,11 @@ final class MemoryModel {
     double bytes =
         chunk * base.vocab() * (e() + (e() == 2 ? 4 : 0)) + 4 * chunk * base.hidden() * e();
     add("logits", "of " + (long) chunk + " rows at a time", bytes);
+    double held = Math.min(shape.lossChunk(), retainedRows);
+    double wide = 6.0 * 4 * Math.min(BaseDivergence.ROWS, held) * base.vocab();
+    add(
+        "base's answers",
+        "logits that --retain-data is held to",
+        held * base.vocab() * e() + wide + (2 * held + retainedRows) * base.hidden() * e());
   }
 }

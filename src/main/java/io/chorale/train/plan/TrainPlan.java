@@ -52,6 +52,10 @@ public record TrainPlan(
             + WorkModel.denseWeights(base, shape, cut) / DENSE_PER_SECOND;
     double evaluations =
         Math.ceil(epochs) * WorkModel.evaluationFlops(base, cut) / (rate.flops() * EFFICIENCY);
+    double retaining =
+        steps
+            * (WorkModel.retainFlops(base, shape, cut) / (rate.flops() * EFFICIENCY)
+                + WorkModel.retainDenseWeights(base, shape, cut) / DENSE_PER_SECOND);
     double rounding = WorkModel.roundedWeights(base, shape, steps) / ROUNDED_PER_SECOND;
     return new TrainPlan(
         base,
@@ -63,7 +67,7 @@ public record TrainPlan(
         MemoryModel.trainedElements(base, shape, cut),
         (int) steps,
         Math.round(cut.tokens() * epochs),
-        once * epochs + evaluations + rounding);
+        once * epochs + evaluations + retaining + rounding);
   }
 
   /** The same data and machine with other flags. */

@@ -28,6 +28,23 @@ final class WorkModel {
     return perToken * tokens + attention(base, data) * (3.5 + (shape.checkpointing() ? 1 : 0));
   }
 
+  /** FLOPs of one step's retained rows: the base's pass and a training pass over every token. */
+  static double retainFlops(BaseShape base, TrainShape shape, DataShape data) {
+    if (data.retained().isEmpty()) {
+      return 0;
+    }
+    DataShape all = data.retained().get().asData();
+    double share = data.retained().get().tokens() / Math.max(1, all.tokens());
+    double once =
+        all.tokens() * 2.0 * (base.linearWeights() + (double) base.vocab() * base.hidden());
+    return share * (trainFlops(base, shape, all) + once + attention(base, all));
+  }
+
+  /** Weights that are made dense for one step's retained rows. */
+  static double retainDenseWeights(BaseShape base, TrainShape shape, DataShape data) {
+    return data.retained().isEmpty() ? 0 : 1.5 * dense(base, shape, 1);
+  }
+
   /** FLOPs of one evaluation. */
   static double evaluationFlops(BaseShape base, DataShape data) {
     return data.evaluated()
@@ -45,12 +62,15 @@ final class WorkModel {
 
   /** Weights that are made dense in one epoch; 0 for a base that is used as it is. */
   static double denseWeights(BaseShape base, TrainShape shape, DataShape data) {
+    double rows = Math.min(MemoryModel.SLICE_ROWS, Math.max(1, averageBatch(shape, data)));
+    return dense(base, shape, data.tokens() / rows);
+  }
+
+  private static double dense(BaseShape base, TrainShape shape, double slices) {
     BaseForm linear = shape.rounded().orElse(base.linear());
     if (shape.method() == TrainMethod.FULL || linear.isCompute(shape.computeBytes())) {
       return 0;
     }
-    double rows = Math.min(MemoryModel.SLICE_ROWS, Math.max(1, averageBatch(shape, data)));
-    double slices = data.tokens() / rows;
     return slices * base.linearWeights() * (shape.checkpointing() ? 3 : 2);
   }
 

@@ -5,6 +5,7 @@ import io.chorale.train.watch.TrainEvent.Evaluated;
 import io.chorale.train.watch.TrainEvent.Finished;
 import io.chorale.train.watch.TrainEvent.Judged;
 import io.chorale.train.watch.TrainEvent.NotFinite;
+import io.chorale.train.watch.TrainEvent.Retained;
 import io.chorale.train.watch.TrainEvent.Sample;
 import io.chorale.train.watch.TrainEvent.Started;
 import io.chorale.train.watch.TrainEvent.Step;
@@ -19,6 +20,7 @@ import java.util.Optional;
 public final class RunHistory implements TrainListener {
   private final List<Started> starts = new ArrayList<>();
   private final List<Step> steps = new ArrayList<>();
+  private final List<Retained> retained = new ArrayList<>();
   private final List<Evaluated> evaluations = new ArrayList<>();
   private final List<CheckpointSaved> checkpoints = new ArrayList<>();
   private final List<Sample> samples = new ArrayList<>();
@@ -33,6 +35,8 @@ public final class RunHistory implements TrainListener {
       finished = null;
     } else if (event instanceof Step e) {
       steps.add(e);
+    } else if (event instanceof Retained e) {
+      retained.add(e);
     } else if (event instanceof Evaluated e) {
       evaluations.add(e);
     } else if (event instanceof CheckpointSaved e) {
@@ -64,6 +68,11 @@ public final class RunHistory implements TrainListener {
 
   public Optional<Step> lastStep() {
     return steps.isEmpty() ? Optional.empty() : Optional.of(steps.get(steps.size() - 1));
+  }
+
+  /** Of each step; empty without {@code --retain-data}. */
+  public List<Retained> retained() {
+    return Collections.unmodifiableList(retained);
   }
 
   public List<Evaluated> evaluations() {

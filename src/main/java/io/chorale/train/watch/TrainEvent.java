@@ -54,6 +54,13 @@ public sealed interface TrainEvent {
       implements TrainEvent {}
 
   /**
+   * How far a step's model was from its base on the rows of {@code --retain-data}.
+   *
+   * @param divergence mean KL(base || adapted), nats a token; of the values before the step
+   */
+  record Retained(int step, double divergence) implements TrainEvent {}
+
+  /**
    * The held-out data was evaluated.
    *
    * @param loss mean over its trained tokens, nats

@@ -56,6 +56,18 @@ class TrainOptionsTest {
     assertEquals(Path.of("adapters/legal"), options.saving().out());
   }
 
+  @Test
+  void retainedTextsNeedAnAdapterOfFactorsOnly() {
+    assertTrue(options().retain().isEmpty());
+    assertEquals(
+        new TrainOptions.Retain(List.of(Path.of("a.jsonl")), 1, 8),
+        options("retain-data", "a.jsonl").retain().orElseThrow());
+    assertTrue(refusal("retain-data", "a.jsonl", "method", "full").contains("--method full"));
+    assertTrue(
+        refusal("retain-data", "a.jsonl", "modules-to-save", "lm_head")
+            .contains("--modules-to-save"));
+  }
+
   @ParameterizedTest
   @CsvSource(
       delimiter = '|',

@@ -112,6 +112,18 @@ final class GoldenTraining {
     throw new IllegalArgumentException("no golden case " + name);
   }
 
+  /** The same adapter, with its divergence from the base as loss and that one's gradients. */
+  Case retained(String name) throws IOException {
+    Case one = named(name);
+    double sum = 0;
+    for (JsonNode each : JSON.readTree(GOLDEN.resolve("train/retain.json").toFile()).get(name)) {
+      sum += each.asDouble();
+    }
+    Map<String, float[]> tensors = new LinkedHashMap<>(one.tensors());
+    tensors.putAll(tensors("train", "retain-" + name));
+    return new Case(name, one.base(), one.spec(), sum, tensors);
+  }
+
   private static AdapterSpec spec(JsonNode adapter) {
     if (adapter.isNull()) {
       return new AdapterSpec(

@@ -62,6 +62,24 @@ class GradientsGoldenTest {
     }
   }
 
+  @ParameterizedTest
+  @CsvSource({"lora-dropout", "dora-dropout", "dora-embed-head", "q4_1"})
+  void divergenceFromTheBaseAndItsGradientsAreThoseOfPeft(String name) throws IOException {
+    // Given
+    GoldenTraining.Case golden = this.golden.retained(name);
+    try (TrainableCausalLm model = golden.open(GoldenTraining.f32())) {
+      // When
+      double sum = model.divergenceAndGradients(this.golden.packed(), 1, DROPOUT_SEED);
+      // Then
+      assertEquals(golden.loss(), sum, 1e-5 * golden.loss(), "divergence");
+      Map<String, float[]> gradients = GoldenTraining.gradients(model);
+      assertEquals(keys(golden), new TreeSet<>(gradients.keySet()));
+      for (Parameter parameter : model.parameters()) {
+        check(golden, parameter, gradients.get(parameter.key()), 2e-5);
+      }
+    }
+  }
+
   private static TreeSet<String> keys(GoldenTraining.Case golden) {
     return golden.tensors().keySet().stream()
         .filter(key -> key.startsWith("grad.") || key.startsWith("rows."))

@@ -69,7 +69,7 @@ class SmallUpdateTest {
           TrainLinear linear =
               new TrainLinear(
                   "q", base, null, null, null, new LowRank(0, 1, a, b, null, null, TYPE), null)) {
-        Pass pass = new Pass(work, tape, null, null, null, null, 0);
+        Pass pass = new Pass(work, tape, null, null, null, null, 0, true);
         // When
         linear.refresh();
         linear.forward(pass, x, y);
@@ -146,7 +146,7 @@ class SmallUpdateTest {
                 null)) {
       linear.refresh();
       linear.forward(
-          new Pass(work, tape, null, null, null, new DropoutMask(0.3), 11), x.to(type), y);
+          new Pass(work, tape, null, null, null, new DropoutMask(0.3), 11, true), x.to(type), y);
     }
     return y;
   }

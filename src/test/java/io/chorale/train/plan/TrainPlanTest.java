@@ -113,6 +113,27 @@ class TrainPlanTest {
   }
 
   @Test
+  void retainedRowsCostTheBasesLogitsAndTime() {
+    // Given
+    TrainPlan without = plan(BaseForm.Q4_1, TrainMethod.LORA, 4);
+    DataShape data = DataShape.full(160, 512);
+    int[] lengths = DataShape.full(100, 128).lengths();
+    // When
+    TrainPlan with =
+        TrainPlan.of(
+            without.base(),
+            without.shape(),
+            new DataShape(data.lengths(), 1, 0, Optional.of(new DataShape.Retained(lengths, 4))),
+            without.rate());
+    // Then
+    long held = 256L * 49152 * 4 + 6 * 4 * 64L * 49152 + (2 * 256L + 512) * 576 * 4;
+    assertEquals(held, item(with, "base's answers"));
+    assertEquals(0, item(without, "base's answers"));
+    assertEquals(without.steps(), with.steps());
+    assertEquals(1 + 4.0 / 3 * 512 / 8192, with.seconds() / without.seconds(), 0.05);
+  }
+
+  @Test
   void everyChangeSavesWhatItSaysAndTheRestStays() {
     for (BaseForm form : BaseForm.values()) {
       // Given
@@ -188,7 +209,7 @@ class TrainPlanTest {
     assertEquals(900, DataShape.full(100, 300).largestSlice(8, 0, 1024));
     assertEquals(2000, DataShape.full(100, 2000).largestSlice(2, 0, 1024));
     int[] ragged = IntStream.range(0, 200).map(i -> 20 + i).toArray();
-    int largest = new DataShape(ragged, 1, 0).largestSlice(4, 0, 1024);
+    int largest = new DataShape(ragged, 1, 0, Optional.empty()).largestSlice(4, 0, 1024);
     assertTrue(largest > 600 && largest <= 4 * 219, "largest " + largest);
   }
 

@@ -21,6 +21,7 @@ final class EventJson {
   static {
     KINDS.put("started", TrainEvent.Started.class);
     KINDS.put("step", TrainEvent.Step.class);
+    KINDS.put("retained", TrainEvent.Retained.class);
     KINDS.put("evaluated", TrainEvent.Evaluated.class);
     KINDS.put("checkpoint", TrainEvent.CheckpointSaved.class);
     KINDS.put("sample", TrainEvent.Sample.class);
@@ -80,6 +81,8 @@ final class EventJson {
       return e.step();
     } else if (event instanceof TrainEvent.Started e) {
       return e.firstStep();
+    } else if (event instanceof TrainEvent.Retained e) {
+      return e.step();
     } else if (event instanceof TrainEvent.Evaluated e) {
       return e.step();
     } else if (event instanceof TrainEvent.CheckpointSaved e) {

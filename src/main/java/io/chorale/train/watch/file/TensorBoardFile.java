@@ -85,6 +85,8 @@ public final class TensorBoardFile implements AutoCloseable {
       values.put("train/tokens_per_second", e.stepMs() > 0 ? e.tokens() / e.stepMs() * 1e3 : 0);
       values.put("memory/resident_mib", e.residentBytes() / MIB);
       scalars(e.step(), values, timeMs);
+    } else if (event instanceof TrainEvent.Retained e) {
+      scalars(e.step(), Map.of("train/divergence_from_base", e.divergence()), timeMs);
     } else if (event instanceof Evaluated e) {
       values.put("eval/loss", e.loss());
       scalars(e.step(), values, timeMs);

@@ -3,6 +3,7 @@ package io.chorale.train.watch.report;
 import io.chorale.train.watch.RunHistory;
 import io.chorale.train.watch.Smoothed;
 import io.chorale.train.watch.TrainEvent.Evaluated;
+import io.chorale.train.watch.TrainEvent.Retained;
 import io.chorale.train.watch.TrainEvent.Started;
 import io.chorale.train.watch.TrainEvent.Step;
 import io.chorale.train.watch.Verdict;
@@ -22,6 +23,9 @@ final class Plots {
     int total = history.started().map(Started::totalSteps).orElse(steps.size());
     StringBuilder html = new StringBuilder("<div class=\"plots\">\n");
     html.append(losses(history, steps, x, total));
+    if (!history.retained().isEmpty()) {
+      html.append(divergence(history.retained()));
+    }
     html.append(
         new Plot("Learning rate", "", false)
             .curve(new Curve("learning rate", "smooth", x, of(steps, Step::learningRate)))
@@ -67,6 +71,14 @@ final class Plots {
                   verdict.step(), verdict.raised() ? "" : "no longer ", verdict.kind().label()));
     }
     return plot.html("loss");
+  }
+
+  private static String divergence(List<Retained> retained) {
+    double[] at = retained.stream().mapToDouble(Retained::step).toArray();
+    double[] nats = retained.stream().mapToDouble(Retained::divergence).toArray();
+    return new Plot("Distance from the base", "KL on retained rows, nats per token", false)
+        .curve(new Curve("each step", "smooth", at, nats))
+        .html("divergence");
   }
 
   private static String memory(RunHistory history, List<Step> steps, double[] x, long limitBytes) {

@@ -25,6 +25,7 @@ final class ScreenLines {
   private Smoothed loss = Smoothed.ofRun(1);
   private int points;
   private int stride = 1;
+  private TrainEvent.Retained retained;
   private Evaluated evaluated;
   private Evaluated best;
   private CheckpointSaved saved;
@@ -53,6 +54,8 @@ final class ScreenLines {
       trainedPerSecond.add(e.trainedTokens() * 1e3 / e.stepMs(), e.stepMs());
       peakBytes = Math.max(peakBytes, e.residentBytes());
       point(loss.add(e.loss(), e.trainedTokens()), e.step());
+    } else if (event instanceof TrainEvent.Retained e) {
+      retained = e;
     } else if (event instanceof Evaluated e) {
       evaluated = e;
       best = best == null || e.loss() < best.loss() ? e : best;
@@ -118,7 +121,10 @@ final class ScreenLines {
         tokensPerSecond.value(),
         bytes(step.residentBytes()),
         duration(leftMs(nowMs)),
-        evaluated == null ? "" : format("  eval %.4f at %d", evaluated.loss(), evaluated.step()));
+        (retained == null ? "" : format("  from base %.3g", retained.divergence()))
+            + (evaluated == null
+                ? ""
+                : format("  eval %.4f at %d", evaluated.loss(), evaluated.step())));
   }
 
   String title() {
@@ -171,11 +177,19 @@ final class ScreenLines {
   }
 
   private String evalText() {
-    return evaluated == null
-        ? "eval loss  none yet"
-        : format(
-            "eval loss  %.4f at step %d, best %.4f at %d",
-            evaluated.loss(), evaluated.step(), best.loss(), best.step());
+    String loss =
+        evaluated == null
+            ? "eval loss  none yet"
+            : format(
+                "eval loss  %.4f at step %d, best %.4f at %d",
+                evaluated.loss(), evaluated.step(), best.loss(), best.step());
+    return loss + divergenceText();
+  }
+
+  private String divergenceText() {
+    return retained == null
+        ? ""
+        : format("   from the base %.3g nats/token", retained.divergence());
   }
 
   private String speedText() {

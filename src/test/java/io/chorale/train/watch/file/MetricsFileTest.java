@@ -52,6 +52,7 @@ class MetricsFileTest {
             new Sample("before", "a \"prompt\"\nof two lines", "é", "\u0000"),
             step(1),
             new Step(2, 0.2, Double.NaN, 1e-4, Double.POSITIVE_INFINITY, 1, 1, 1, 1),
+            new TrainEvent.Retained(2, 0.021),
             new Evaluated(2, 0.2, 1.5, true, 33),
             new CheckpointSaved(2, "runs/a/checkpoint-2", 4),
             new Judged(

@@ -101,6 +101,8 @@ class RunWatchTest {
     try (RunWatch watch = watch()) {
       watch.on(started(0));
       watch.on(new Sample("before", NASTY, NASTY, NASTY));
+      watch.on(new TrainEvent.Retained(1, 0.02));
+      watch.on(new TrainEvent.Retained(2, Double.NaN));
       run(watch, 1, 60);
       watch.on(step(60, Double.NaN));
       watch.on(new Sample("after", NASTY, NASTY, "\ud800 lone \uffff"));

@@ -117,6 +117,19 @@ class RunScreenTest {
   }
 
   @Test
+  void distanceFromTheBaseStandsInTheLineOfItsStep() {
+    // Given
+    RunScreen screen = screen(false, false, 100);
+    screen.on(started(10));
+    nowMs += 20_000;
+    // When
+    screen.on(new TrainEvent.Retained(1, 0.0213));
+    screen.on(step(1, 1000));
+    // Then
+    assertTrue(text.toString().contains("from base 0.0213"), text.toString());
+  }
+
+  @Test
   void verdictScrollsAboveThePicture() {
     // Given
     RunScreen screen = screen(true, true, 100);
