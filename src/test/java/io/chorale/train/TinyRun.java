@@ -28,6 +28,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.function.Consumer;
+import java.util.function.IntFunction;
 import java.util.stream.IntStream;
 
 /** A training run of the tiny model, whose tokens are bytes, without a command around it. */
@@ -65,12 +66,20 @@ final class TinyRun implements AutoCloseable {
 
   /** Rows of {@code count} texts; the first few bytes of each are not trained on. */
   static TrainRows rows(int count) {
+    return rows(count, "tiny.jsonl", i -> "row " + i + " says " + 7 * i * i);
+  }
+
+  /** Rows of {@code --retain-data}; only they have the letter Z. */
+  private static TrainRows retained() {
+    return rows(7, "kept.jsonl", i -> "Z was " + i + " before");
+  }
+
+  private static TrainRows rows(int count, String file, IntFunction<String> text) {
     List<SftExample> examples =
-        IntStream.range(0, count).mapToObj(i -> row("row " + i + " says " + 7 * i * i)).toList();
-    List<String> sources =
-        IntStream.range(0, count).mapToObj(i -> "tiny.jsonl:" + (i + 1)).toList();
+        IntStream.range(0, count).mapToObj(i -> row(text.apply(i))).toList();
+    List<String> sources = IntStream.range(0, count).mapToObj(i -> file + ":" + (i + 1)).toList();
     return new TrainRows(
-        examples, sources, List.of(), List.of(), count, Map.of("tiny.jsonl", "hash" + count));
+        examples, sources, List.of(), List.of(), count, Map.of(file, "hash" + count));
   }
 
   private static SftExample row(String text) {
@@ -117,7 +126,7 @@ final class TinyRun implements AutoCloseable {
             optimizer,
             rows,
             heldOut,
-            options.retain().map(retain -> rows(7)),
+            options.retain().map(retain -> retained()),
             new TrainSetup.Over(
                 new RunFacts.BaseFacts(
                     "llama", files.fingerprint(), "F32", "none", "chat-template"),

@@ -286,6 +286,30 @@ class TrainerTest {
   }
 
   @Test
+  void retainedRowsThatMakeTheDivergenceNotFiniteAreNamed() throws IOException {
+    // Given a model whose update knows no number for a letter of the retained rows only
+    Map<Flag, List<String>> asked =
+        TinyRun.flags(folder, "retain-data", "kept.jsonl", "retain-batch", "2");
+    asked.put(Flag.TARGET_MODULES, List.of("q_proj", "embed_tokens"));
+    try (TinyRun run = new TinyRun(asked, TinyRun.rows(18), Optional.empty(), e -> {})) {
+      Parameter factor =
+          run.model.parameters().stream()
+              .filter(p -> p.key().endsWith("embed_tokens.lora_embedding_A"))
+              .findFirst()
+              .orElseThrow();
+      factor.value().select(1, 'Z').fill_(new Scalar(Float.NaN));
+      // When
+      TrainFailure failure = assertThrows(TrainFailure.class, run.trainer::run);
+      // Then
+      TrainEvent.NotFinite told = run.events(TrainEvent.NotFinite.class).get(0);
+      assertEquals("divergence from the base", told.what());
+      assertEquals(2, told.sources().size());
+      assertTrue(told.sources().stream().allMatch(s -> s.startsWith("kept.jsonl:")));
+      assertTrue(failure.getMessage().contains(told.sources().get(0)), failure.getMessage());
+    }
+  }
+
+  @Test
   void lastCheckpointOutlivesAFailureAndIsNamed() throws IOException {
     // Given a value that breaks after the third step
     TinyRun[] run = new TinyRun[1];

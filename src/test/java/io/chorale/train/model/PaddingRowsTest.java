@@ -74,8 +74,9 @@ class PaddingRowsTest {
 
   @Test
   void paddingRowsHaveNoTargetAndBelongToNoSequence() {
-    Slice slice = new Slice(new int[] {5, 6, 7}, new int[] {6, 7, -100}, new int[] {0, 3});
-    Slice padded = slice.padded(64);
+    PackedBatch.Slice slice =
+        new PackedBatch.Slice(new int[] {5, 6, 7}, new int[] {6, 7, -100}, new int[] {0, 3});
+    PackedBatch.Slice padded = slice.padded(64);
     assertEquals(64, padded.rows());
     assertArrayEquals(slice.starts(), padded.starts());
     assertArrayEquals(slice.trainedRows(), padded.trainedRows());

@@ -101,8 +101,8 @@ class SameGradientsTest {
   void longBatchIsCutBetweenSequencesOnly() {
     int[] starts = {0, 3, 8, 9, 14};
     PackedBatch batch = new PackedBatch(new int[14], new int[14], starts, new int[4]);
-    List<Slice> slices = Slice.of(batch, 6);
-    List<int[]> cuts = slices.stream().map(Slice::starts).toList();
+    List<PackedBatch.Slice> slices = PackedBatch.Slice.of(batch, 6);
+    List<int[]> cuts = slices.stream().map(PackedBatch.Slice::starts).toList();
     assertEquals(
         List.of("[0, 3]", "[0, 5, 6]", "[0, 5]"), cuts.stream().map(Arrays::toString).toList());
   }
