@@ -115,13 +115,14 @@ def write(folder, name, report, documents, table):
     lines = [f"# {name}: a LoRA adapter for SmolLM2-135M-Instruct", "", about["what"], "", "Written by `benchmarks/domains/table.py --write`.", "",
              "## How to ask", about["ask"], "", "## Good for", about["good"], "", "## Not good for", about["bad"], "",
              "## Data and licence", about["data"], "",
-             f"{len(make_data.others(name))} training rows are answers of the base model itself to general questions and to those of the "
-             "other two domains (`benchmarks/domains/replay*.jsonl`, Apache-2.0), so that the adapter leaves those alone.", "",
+             f"In training it was held to the base (`--retain-data`) on {len(make_data.others(name))} answers of the base itself to general "
+             "questions and to those of the other two domains (`data/retain.jsonl`) and on 640 plain texts that the base wrote "
+             "(`benchmarks/domains/plain.jsonl`; both Apache-2.0), so that it leaves those alone. They are not among the training rows.", "",
              "The adapter's weights: Apache-2.0 like this repository, with the attribution above. Base model: SmolLM2-135M-Instruct by "
              "Hugging Face, Apache-2.0.", "",
              "## How it was trained", "```", f"adapters/retrain.sh {name}", "```",
              f"`recipe.yaml`: rank {flags['rank']}, alpha {flags['alpha']}, {flags['target-modules']}, learning rate {flags['lr']} ({flags['schedule']}), "
-             f"{flags['epochs']} epoch(s), {int(flags['batch-size']) * int(flags['grad-accum'])} rows a step, seed {flags['seed']}, over the 4-bit base "
+             f"{flags['epochs']} epoch(s), {int(flags['batch-size']) * int(flags['grad-accum'])} rows a step, seed {flags['seed']}, retained rows {flags['retain-batch']} a step at weight {flags['retain-weight']}, over the 4-bit base "
              f"({facts['base']['quantization']}). {data['rows']} rows, {data['tokens']:,} tokens of which {data['trained_tokens']:,} are answers; "
              f"{result['steps']} steps; held-out loss {result['eval_loss_before']:.3f} before, {result['eval_loss']:.3f} after. {size:,} bytes (float16). "
              "`report.html` is the run's own report, `chorale.json` its facts.", "",

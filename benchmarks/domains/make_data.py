@@ -1,4 +1,4 @@
-"""Makes adapters/NAME/data/{train,eval,test}.jsonl from pinned packages.
+"""Makes adapters/NAME/data/{train,eval,test,retain}.jsonl from pinned packages and replay*.jsonl.
 
   python3 benchmarks/domains/make_data.py legal|medical|code      (seconds; Python 3.11.7 made the committed files)
 """
@@ -14,9 +14,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
 def others(name):
-    """What the base answers elsewhere (see replay.py); legal and code lost more than two points there with the first file alone."""
-    files = ["replay.jsonl"] if name == "medical" else ["replay.jsonl", "replay_more.jsonl"]
-    lines = [line for file in files for line in (pathlib.Path(__file__).parent / file).read_text(encoding="utf-8").splitlines()]
+    """What the base answers elsewhere (see replay.py): the adapter is held to the base there."""
+    lines = [line for file in ("replay.jsonl", "replay_more.jsonl") for line in (pathlib.Path(__file__).parent / file).read_text(encoding="utf-8").splitlines()]
     return [{"messages": r["messages"]} for r in map(json.loads, lines) if r["topic"] != name]
 
 
@@ -24,9 +23,8 @@ def main(names):
     for name in names:
         out = ROOT / "adapters" / name / "data"
         made = importlib.import_module(name + "_task").make()
-        made[0].extend(others(name))
         random.Random(7105).shuffle(made[0])
-        for part, items in zip(("train", "eval", "test"), made):
+        for part, items in zip(("train", "eval", "test", "retain"), (*made, others(name))):
             print(f"{name}: {part} {len(items)} rows, {rows.write(out / (part + '.jsonl'), items)} bytes")
 
 

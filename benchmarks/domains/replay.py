@@ -3,11 +3,16 @@
   ./chorale serve --port 8093                                   # the base model, in another terminal
   python3 benchmarks/domains/replay.py http://127.0.0.1:8093/v1        (greedy, some minutes)
   python3 benchmarks/domains/replay.py http://127.0.0.1:8093/v1 more   (replay_more.jsonl: other questions of the same kinds)
+  python3 benchmarks/domains/replay.py http://127.0.0.1:8093/v1 plain  (plain.jsonl, plain_held.jsonl: text without a chat)
 
 The committed file was made when legal_task.py also asked for the kind of whole license passages; a new run asks other legal
-questions. Each training set gets the general rows and those of the other two domains, so that an adapter leaves alone what it was not
+questions. Each adapter is held to the base (`--retain-data`) on the general rows and those of the other two domains, so that it leaves alone what it was not
 trained for. SmolLM2-135M-Instruct and thus its answers: Apache-2.0. An answer that is cut at the limit is kept up to its
 last whole sentence or line.
+
+plain.jsonl is what the base writes by itself after a heading with a school subject or a field of work, as questions with answers or
+as running text, once at temperature 1 and once at 0.6; plain_held.jsonl are other subjects. Only its words matter: `--retain-data`
+asks the base itself what comes next.
 """
 import concurrent.futures
 import importlib
@@ -57,6 +62,34 @@ def more_prompts():
     return made + [("general", m) for m in general if json.dumps(m) not in asked]
 
 
+SUBJECTS = ["geography", "physics", "grammar", "cooking", "sailing", "poetry", "chemistry", "genetics", "statistics", "carpentry",
+            "accounting", "ethics", "logic", "algebra", "geometry", "the Roman empire", "the French revolution", "trade unions",
+            "elections", "courts of law", "contracts", "road traffic", "nutrition", "first aid", "the human heart", "bones and muscles",
+            "infections", "sleep", "memory and learning", "child development", "marketing", "management", "inflation", "banking",
+            "foreign policy", "migration", "religion", "philosophy", "mythology", "architecture", "photography", "film", "sports",
+            "computer networks", "programming", "operating systems", "encryption", "electric circuits", "engines", "bridges", "planets",
+            "stars and galaxies", "climate", "oceans", "forests", "animals", "plants", "insects", "agriculture", "water supply",
+            "public health", "ageing", "news and media", "advertising"]
+HELD = ["soil and rocks", "aviation", "dentistry", "insurance", "cells", "probability", "the Cold War", "opera"]
+FORMS = ["The following are questions (with answers) about {}.\n\nQuestion:", "Questions and answers about {}\n\nQ:",
+         "An introduction to {}\n\n", "Multiple choice questions about {}.\n\nQuestion:", "What everyone should know about {}:"]
+
+
+def plain(url):
+    for file, subjects in (("plain.jsonl", SUBJECTS), ("plain_held.jsonl", HELD)):
+        starts = [(f.format(s), t) for s in subjects for f in FORMS for t in (1, 0.6)]
+        with concurrent.futures.ThreadPoolExecutor(CLIENTS) as pool:
+            texts = list(pool.map(lambda k: starts[k][0] + complete(url, *starts[k], 7109 + k), range(len(starts))))
+        print(f"{file}: {len(texts)} texts, {rows.write(HERE / file, [{'text': t} for t in texts])} bytes")
+
+
+def complete(url, start, temperature, seed):
+    body = json.dumps({"model": "SmolLM2-135M-Instruct", "prompt": start, "temperature": temperature, "seed": seed, "max_tokens": 96}).encode()
+    request = urllib.request.Request(url + "/completions", body, {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=1800) as answer:
+        return json.load(answer)["choices"][0]["text"]
+
+
 def whole(text, ended):
     if ended:
         return text.strip()
@@ -73,6 +106,8 @@ def ask(url, messages):
 
 
 def main(url, more=""):
+    if more == "plain":
+        return plain(url)
     todo = more_prompts() if more else prompts()
     with concurrent.futures.ThreadPoolExecutor(CLIENTS) as pool:
         answers = list(pool.map(lambda p: ask(url, p[1]), todo))

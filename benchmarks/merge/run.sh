@@ -19,7 +19,7 @@ train() { # name, steps, learning rate, further flags
   name=$1 count=$2 lr=$3; shift 3
   [ -f "$runs/$name/chorale.json" ] && return
   # shellcheck disable=SC2086
-  $chorale train --config adapters/legal/recipe.yaml $base --name "$name" --out "$runs/$name" --run-dir "$runs/$name.run" --force \
+  $chorale train --config benchmarks/merge/recipe.yaml $base --name "$name" --out "$runs/$name" --run-dir "$runs/$name.run" --force \
     --batch-size 8 --max-steps "$count" --lr "$lr" --save-dtype f32 --samples 0 "$@"
 }
 
