@@ -228,7 +228,7 @@ final class MemoryModel {
         chunk * base.vocab() * (e() + (e() == 2 ? 4 : 0)) + 4 * chunk * base.hidden() * e();
     add("logits", "of " + (long) chunk + " rows at a time", bytes);
     double held = Math.min(shape.lossChunk(), retainedRows);
-    double wide = 6.0 * 4 * Math.min(BaseDivergence.ROWS, held) * base.vocab();
+    double wide = 5.0 * 4 * Math.min(BaseDivergence.ROWS, held) * base.vocab();
     add(
         "base's answers",
         "logits that --retain-data is held to",

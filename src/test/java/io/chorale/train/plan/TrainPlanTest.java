@@ -126,7 +126,7 @@ class TrainPlanTest {
             new DataShape(data.lengths(), 1, 0, Optional.of(new DataShape.Retained(lengths, 4))),
             without.rate());
     // Then
-    long held = 256L * 49152 * 4 + 6 * 4 * 64L * 49152 + (2 * 256L + 512) * 576 * 4;
+    long held = 256L * 49152 * 4 + 5 * 4 * 64L * 49152 + (2 * 256L + 512) * 576 * 4;
     assertEquals(held, item(with, "base's answers"));
     assertEquals(0, item(without, "base's answers"));
     assertEquals(without.steps(), with.steps());

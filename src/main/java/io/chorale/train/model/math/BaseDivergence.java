@@ -11,13 +11,13 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
  * p (log p - log q)} with p = softmax(base), q = softmax(x); {@code dx = q - p}.
  */
 public final class BaseDivergence {
-  /** Rows in float32 at once; six matrices of so many are in memory. */
+  /** Rows in float32 at once; five matrices of so many are in memory. */
   public static final int ROWS = 64;
 
   private BaseDivergence() {}
 
   /**
-   * The sum of the rows' divergences, nats, computed in float32 and added in float64.
+   * The sum of the rows' divergences, nats, computed in float32; rows are added in float64.
    *
    * @param logits the adapted model's, [rows, vocab], overwritten with the gradient
    * @param base the base's, [rows, vocab]
@@ -39,7 +39,8 @@ public final class BaseDivergence {
     Tensor logQ = torch.log_softmax(logits.to(ScalarType.Float), 1);
     Tensor logP = torch.log_softmax(base.to(ScalarType.Float), 1);
     Tensor p = logP.exp();
-    double sum = logP.sub_(logQ).mul_(p).to(ScalarType.Double).sum().item_double();
+    Tensor each = logP.sub_(logQ).mul_(p).sum(1);
+    double sum = each.to(ScalarType.Double).sum().item_double();
     logits.copy_(logQ.exp_().sub_(p).mul_(new Scalar(gradScale)));
     return sum;
   }
